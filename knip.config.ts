@@ -12,13 +12,14 @@ export default {
     'bench/{run,start,scale,compress}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
-    'bench/infer/{forward,run}.ts!',
+    'bench/infer/run.ts!',
     'bench/quality/{data,grids,report,run}.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
     'src/backends/ort/watchdog.ts!',
     'cli/dev/survey/one.ts!',
     'cli/{build,study}/worker.ts!',
+    'cli/bench/forward.ts!',
     // sources whose text is embedded by `npm run gen`
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill,parity}/main.ts',

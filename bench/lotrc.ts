@@ -9,3 +9,9 @@ export function lotrc(...args: readonly string[]): void {
   const done = spawnSync(process.execPath, [LOTRC, ...args], { encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`lotrc ${args.join(' ')} failed:\n${done.stderr}`);
 }
+
+/** As {@link lotrc}, and shows what it prints. */
+export function lotrcShown(...args: readonly string[]): void {
+  const { status } = spawnSync(process.execPath, [LOTRC, ...args], { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`lotrc ${args.join(' ')} failed`);
+}

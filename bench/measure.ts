@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { median } from '../cli/bench/turns.js';
 
 /** One process from start to end. */
 export interface Measure {
@@ -33,13 +34,6 @@ export function measure(command: readonly string[]): Measure {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/** Of an even number of values, the mean of the middle two. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** Median time and largest memory of several runs. */

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { median } from '../cli/bench/turns.js';
 import { LOTRC } from './lotrc.js';
-import { type Measure, measure, median, summarise } from './measure.js';
+import { type Measure, measure, summarise } from './measure.js';
 import { LARGE, SINGLE, writeChain, writeDecoder } from './models.js';
 import { findPeers, type Peer } from './peers.js';
 import { alignedTable, bytesText, secondsText } from './table.js';

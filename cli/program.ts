@@ -85,7 +85,7 @@ const GROUPS: readonly (readonly [names: readonly string[], declare: Declare])[]
     async (program, run) => (await import('./declare/tune.js')).declareTuneCommands(program, run),
   ],
   [
-    ['sweep', 'table'],
+    ['sweep', 'table', 'bench'],
     async (program, run) => (await import('./declare/study.js')).declareStudyCommands(program, run),
   ],
   [

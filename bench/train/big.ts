@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Steps } from '../alternate.js';
+import type { Steps } from '../../cli/bench/turns.js';
 import { LOTRC, lotrc } from '../lotrc.js';
 import { lastJsonOf, measure } from '../measure.js';
 import { LLAMA_1B, writeLlama } from './llama.js';

@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from '../../cli/bench/turns.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { i64Tensor } from '../../src/ir/tensor.js';
 import { LOTRC, lotrc } from '../lotrc.js';
-import { measure, median } from '../measure.js';
+import { measure } from '../measure.js';
 import { processor } from './processor.js';
 import { BASE, writeRoberta } from './roberta.js';
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { median } from '../../cli/bench/turns.js';
 import { TrainingRun } from '../../src/train/run.js';
-import { median } from '../measure.js';
 import { batchOf } from './feeds.js';
 
 /**

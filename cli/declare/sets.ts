@@ -1,6 +1,7 @@
 import { BACK_ENDS, type BackEnd } from '../../src/backends/backend.js';
 import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
+import { BENCH } from '../../src/backends/ort/option-set.js';
 import { TUNE } from '../../src/build/tune-set.js';
 import type { OptionSet } from '../../src/options/define.js';
 import {
@@ -49,6 +50,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['eval', EVAL],
     ['sweep', SWEEP],
     ['table', TABLE],
+    ['bench', BENCH],
     ['init', INIT],
     ['build', BUILD],
     ['check', CHECK],

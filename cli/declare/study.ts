@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { BENCH } from '../../src/backends/ort/option-set.js';
 import { SWEEP, TABLE } from '../../src/options/sets/study.js';
+import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** sweep and table: studies of many runs. */
+/** sweep and table: studies of many runs; bench: what adapters cost. */
 export function declareStudyCommands(program: Command, run: Run): void {
   const sweep = program
     .command('sweep')
@@ -26,7 +28,26 @@ export function declareStudyCommands(program: Command, run: Run): void {
       const { tableCommand } = await import('../commands/table.js');
       tableCommand(study, valuesOf(table, TABLE), run);
     });
+
+  const bench = program
+    .command('bench')
+    .description('time a model in ONNX Runtime without an adapter, with one in each form, and merged')
+    .argument('<model>', 'an ONNX model', modelAt);
+  addOptions(bench, BENCH)
+    .addHelpText('after', BENCH_HELP)
+    .action(async (model: string) => {
+      const { benchCommand } = await import('../commands/bench.js');
+      await benchCommand(model, valuesOf(bench, BENCH), run);
+    });
 }
+
+const BENCH_HELP = `
+Examples:
+  lotrc bench model.onnx --target query --target value
+  lotrc bench model.onnx --ranks 8,32,64,96,128 --seq 32,128,512 --batch 16,128 --methods lotr,lora -o bench.html
+
+Every number is the median over processes of their own, which open one model each and take turns. "base again" is the base once more: smaller
+differences than its say nothing. Adapters get their usual factors, whose values do not matter for the time.`;
 
 const SWEEP_HELP = `
 Examples:

@@ -8,25 +8,11 @@ import { answerRequests } from './answer.js';
 import { nested } from './config.js';
 import { type Feeds, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
 import { loadRuntime } from './runtime.js';
+import { feedOf } from './tensor.js';
 
 /** The program of the process that runs ONNX Runtime; see process.ts. */
 
 const DTYPES = new Map([...ORT_TYPES].map(([dtype, name]) => [name, dtype]));
-
-const ARRAYS = {
-  float64: Float64Array,
-  float32: Float32Array,
-  float16: Uint16Array,
-  int64: BigInt64Array,
-  int32: Int32Array,
-  int16: Int16Array,
-  int8: Int8Array,
-  uint64: BigUint64Array,
-  uint32: Uint32Array,
-  uint16: Uint16Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
 
 let loaded: Promise<typeof Ort> | null = null;
 /** the session of the last request: runs of one model come in a row */
@@ -80,13 +66,10 @@ async function sessionOf(
   return session;
 }
 
-function toOrt(ort: typeof Ort, { dtype, shape, data }: HostTensor): Ort.Tensor {
-  const type = ORT_TYPES.get(dtype) as keyof typeof ARRAYS | 'string' | undefined;
-  if (!type) throw new Error(`onnxruntime-node takes no ${dtype} tensors`);
-  if (type === 'string') return new ort.Tensor('string', data as string[], shape);
-  const bytes = Uint8Array.from(data as Uint8Array).buffer;
-  const elements = new ARRAYS[type](bytes);
-  return new ort.Tensor(type as 'float32', elements as Float32Array, shape);
+function toOrt(ort: typeof Ort, tensor: HostTensor): Ort.Tensor {
+  if (tensor.dtype === 'string') return new ort.Tensor('string', tensor.data as string[], tensor.shape);
+  const { type, dims, data } = feedOf(tensor);
+  return new ort.Tensor(type as 'float32', data as Float32Array, dims);
 }
 
 function fromOrt(tensor: Ort.Tensor): HostTensor {
