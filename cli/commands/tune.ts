@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
+import { presetValues } from '../../src/build/presets.js';
 import { type Proposal, proposalOf, proposedValues } from '../../src/build/proposal/proposal.js';
 import { FIXED_BY_START, TUNE } from '../../src/build/tune-set.js';
 import { cannotTune } from '../../src/ir/codes/build.js';
@@ -55,10 +56,11 @@ interface Places {
 /** Gives a model adapters, trains them on a data file, and writes the adapter and the model with it. */
 export async function tuneCommand(
   path: string,
-  options: TuneOptions,
-  given: ReadonlySet<string>,
+  asked: TuneOptions,
+  told: ReadonlySet<string>,
   host: Run,
 ): Promise<void> {
+  const { options, given } = together(asked, told);
   const places = placesOf(path, options.output);
   // the results of the commands are parts of this one's
   const run: Run = {
@@ -92,6 +94,21 @@ export async function tuneCommand(
   }
   tell(host, changeText(before, after));
   tell(host, `${filesText(files)}the curves: ${visible(join(places.run, 'report.html'))}\n`);
+}
+
+/** The options with what --preset and --recipe stand for, as if it had been given. A run that is resumed has it already. */
+function together(
+  options: TuneOptions,
+  given: ReadonlySet<string>,
+): { readonly options: TuneOptions; readonly given: ReadonlySet<string> } {
+  if (options.resume) return { options, given };
+  const meant = Object.entries(presetValues(options.preset, options.recipe)).filter(
+    ([key]) => !given.has(key),
+  );
+  return {
+    options: { ...options, ...Object.fromEntries(meant) },
+    given: new Set([...given, ...meant.map(([key]) => key)]),
+  };
 }
 
 function placesOf(path: string, output: string | undefined): Places {

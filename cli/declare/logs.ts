@@ -1,11 +1,28 @@
 import type { Command } from 'commander';
-import { TO_PARQUET } from '../../src/options/sets/models.js';
+import { SHOW_LOGS, TO_PARQUET } from '../../src/options/sets/models.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
 /** logs: the logs of training runs. */
 export function declareLogsCommands(program: Command, run: Run): void {
   const logs = program.command('logs').description('work with the logs of training runs');
+  const show = logs
+    .command('show')
+    .description('list runs: where they differ, their last step and last values')
+    .argument('<path...>', 'event files, or folders to search for them');
+  addOptions(show, SHOW_LOGS)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc logs show model.tuned/run
+  lotrc logs show log/glue --names model,method,task,lr,rank,seed`,
+    )
+    .action(async (paths: readonly string[]) => {
+      const { showLogsCommand } = await import('../commands/show-logs.js');
+      showLogsCommand(paths, valuesOf(show, SHOW_LOGS), run);
+    });
+
   const toParquet = logs
     .command('to-parquet')
     .description('convert TensorBoard event files to one Parquet file')

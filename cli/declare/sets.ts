@@ -22,6 +22,7 @@ import {
   PASSES,
   PRINT,
   RUN,
+  SHOW_LOGS,
   TO_PARQUET,
   VERIFY,
 } from '../../src/options/sets/models.js';
@@ -55,6 +56,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['build', BUILD],
     ['check', CHECK],
     ['diff', DIFF],
+    ['logs show', SHOW_LOGS],
     ['logs to-parquet', TO_PARQUET],
     ['methods', METHODS_SHOWN],
     ['passes', PASSES],

@@ -2,8 +2,9 @@ import { ONNX_TRAIN } from '../backends/onnx-train/option-set.js';
 import { type OptionDef, omit, type ValueOf } from '../options/define.js';
 import { MERGE, SELECT } from '../options/sets/adapters.js';
 import { OF_COMMAND, REPORT } from '../options/sets/shared.js';
-import { text } from '../options/types.js';
+import { alternatives, text, word } from '../options/types.js';
 import { TRAIN } from '../train/option-set.js';
+import { PRESET_NAMES, RECIPE_NAMES } from './presets.js';
 
 /** An option that one of the commands declares, as `tune` has it: with what it fits to the model. */
 const fitted = <D extends OptionDef>(def: D, usual: string): OptionDef<ValueOf<D>> => ({
@@ -60,6 +61,18 @@ const TRAINS = {
   ...REPORT,
 };
 
+/** Options that stand for several others. */
+const TOGETHER = {
+  preset: {
+    type: word('name', PRESET_NAMES),
+    doc: `fields, metric, batch and learning rate of a task: ${alternatives(PRESET_NAMES)} (docs/experiments.md); options that are given count more`,
+  },
+  recipe: {
+    type: word('name', RECIPE_NAMES),
+    doc: 'how the authors of a method train: lotr-paper (docs/experiments.md); --preset and options that are given count more',
+  },
+} as const;
+
 const OUTPUT = {
   output: {
     type: text('dir'),
@@ -72,8 +85,14 @@ const OUTPUT = {
  * Options of `lotrc tune`: those of the commands that it runs. Where two of them have one of the same name, `seed` and `tie` are
  * of both.
  */
-export const TUNE: typeof OUTPUT & typeof ADAPTS & typeof GRAPHS & typeof EMITS & typeof TRAINS = {
+export const TUNE: typeof OUTPUT &
+  typeof TOGETHER &
+  typeof ADAPTS &
+  typeof GRAPHS &
+  typeof EMITS &
+  typeof TRAINS = {
   ...OUTPUT,
+  ...TOGETHER,
   ...ADAPTS,
   ...GRAPHS,
   ...EMITS,
@@ -81,4 +100,6 @@ export const TUNE: typeof OUTPUT & typeof ADAPTS & typeof GRAPHS & typeof EMITS 
 };
 
 /** Options that a run which is resumed has already. */
-export const FIXED_BY_START: ReadonlySet<string> = new Set([ADAPTS, GRAPHS, EMITS].flatMap(Object.keys));
+export const FIXED_BY_START: ReadonlySet<string> = new Set(
+  [TOGETHER, ADAPTS, GRAPHS, EMITS].flatMap(Object.keys),
+);

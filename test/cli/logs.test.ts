@@ -140,3 +140,21 @@ describe('lotrc logs to-parquet', () => {
     expect(readFileSync(copy)).toEqual(readFileSync(LOTR));
   });
 });
+
+test('lotrc logs show lists runs with the settings in which they differ, and their last values', async () => {
+  const {
+    code,
+    out: text,
+    err,
+  } = await lotrc('logs', 'show', GLUE, '--names', 'model,method,task,lr,rank,seed');
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  const [head, ...lines] = text.split('\n');
+  // model and task are the same
+  expect(head).toMatch(/^run +lr +rank +seed +schedule +method +step +train\/loss$/);
+  expect(lines[0]).toContain('lora');
+  expect(lines[2]).toBe('2 runs');
+  const { runs } = JSON.parse((await lotrc('logs', 'show', GLUE, '--json')).out) as {
+    runs: { step: number }[];
+  };
+  expect(runs.map(({ step }) => step)).toEqual([3, 16]);
+});

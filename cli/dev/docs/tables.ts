@@ -1,5 +1,8 @@
 import { METHODS } from '../../../src/adapter/methods/index.js';
+import { PRESETS, type Preset, RECIPES } from '../../../src/build/presets.js';
+import { TUNE } from '../../../src/build/tune-set.js';
 import { formText } from '../../../src/init/spec.js';
+import { flagOf, type OptionSet } from '../../../src/options/define.js';
 import { kebab } from '../../../src/options/flags.js';
 import { type NumberRange, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossFacts } from '../../../src/train/losses/facts.js';
@@ -51,6 +54,16 @@ export const TABLES: Readonly<Record<string, () => string>> = {
         ];
       }),
     ),
+  presets: () =>
+    markdownTable(
+      ['`--preset`', 'what it stands for'],
+      Object.entries(PRESETS).map(([name, values]) => [`\`${name}\``, presetText(values)]),
+    ),
+  recipes: () =>
+    markdownTable(
+      ['`--recipe`', 'what it stands for'],
+      Object.entries(RECIPES).map(([name, values]) => [`\`${name}\``, presetText(values)]),
+    ),
   metrics: () =>
     markdownTable(
       ['metric', 'what it is', 'of', 'better'],
@@ -84,3 +97,15 @@ const numbersText = (numbers: Numbers): string[] =>
     const what = number.whole ? 'a whole number' : 'a number';
     return `\`--${kebab(name)}\` (${number.default}): ${number.doc}, ${what}${rangeText(number)}`;
   });
+
+/** Options as words of a command line. */
+function presetText(values: Preset): string {
+  const shown = (value: unknown): string =>
+    Array.isArray(value)
+      ? value.map((one) => (typeof one === 'object' ? one.kind : one)).join(',')
+      : String(value);
+  return Object.entries(values)
+    .map(([key, value]) => `\`--${flagOf(key, TUNE_OPTIONS[key]!)} ${shown(value)}\``)
+    .join(' ');
+}
+const TUNE_OPTIONS: OptionSet = TUNE;

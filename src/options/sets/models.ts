@@ -95,6 +95,8 @@ export const TO_PARQUET = defineOptions({
   ...REPORT,
 });
 
+export const SHOW_LOGS = defineOptions({ names: TO_PARQUET.names, ...REPORT });
+
 export const PASSES = defineOptions({ json });
 
 export const METHODS_SHOWN = defineOptions({ json });

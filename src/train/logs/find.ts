@@ -15,8 +15,13 @@ export interface FindOptions {
   readonly wanted?: (tag: string) => boolean;
 }
 
+/** A run, and the folder in which its event files lie. */
+export interface FoundLog extends Log {
+  readonly folder: string;
+}
+
 export interface FoundLogs {
-  readonly logs: readonly Log[];
+  readonly logs: readonly FoundLog[];
   readonly files: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -29,7 +34,7 @@ export interface FoundLogs {
 export function readLogs(paths: readonly string[], options: FindOptions = {}): FoundLogs {
   const { names = [], wanted } = options;
   const diagnostics: Diagnostic[] = [];
-  const logs: Log[] = [];
+  const logs: FoundLog[] = [];
   const files: string[] = [];
   for (const path of paths) {
     const { base, found } = eventFiles(path);
@@ -45,7 +50,7 @@ export function readLogs(paths: readonly string[], options: FindOptions = {}): F
         wanted,
       );
       const named = names.map((name, level): [string, Setting] => [name, parts[level]!]);
-      if (log.rows.length > 0) logs.push({ ...log, settings: new Map([...log.settings, ...named]) });
+      if (log.rows.length > 0) logs.push({ ...log, folder, settings: new Map([...log.settings, ...named]) });
       files.push(...group);
     }
   }
@@ -82,7 +87,7 @@ function groups(files: readonly string[]): ReadonlyMap<string, readonly string[]
 }
 
 /** Folder names become numbers where all of a column are: 1e-4, 8, 42. */
-function withNumbers(logs: readonly Log[], names: readonly string[]): readonly Log[] {
+function withNumbers(logs: readonly FoundLog[], names: readonly string[]): readonly FoundLog[] {
   const isNumber = (value: Setting | undefined) =>
     /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(String(value));
   const numeric = names.filter((name) => logs.every(({ settings }) => isNumber(settings.get(name))));
