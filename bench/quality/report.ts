@@ -16,7 +16,10 @@ import { peftResultOf } from './results.js';
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('report.js FOLDER');
 const started = (name: string): boolean => existsSync(join(folder, name, 'runs'));
-const sections = [...TASKS.filter(started).map(taskSection), ...MAPS.filter(started).map(mapSection)];
+const sections = [
+  ...TASKS.filter(started).flatMap((name) => metricsOfTask(name).map((metric) => taskSection(name, metric))),
+  ...MAPS.filter(started).map(mapSection),
+];
 writeAtomically([
   textOutput(
     join(folder, 'report.html'),
@@ -48,10 +51,9 @@ function labelOf({ varied }: RunRecord): string {
 }
 
 /** Each method at each size, with the learning rate that is best for it. */
-function taskSection(name: string): StudySection {
+function taskSection(name: string, metric: string): StudySection {
   const records = readStudy(join(folder!, name));
-  const metric = name === 'moby' ? 'last_loss' : 'last_accuracy';
-  const better = name === 'moby' ? 'smaller' : 'larger';
+  const better = metric === 'last_loss' ? 'smaller' : 'larger';
   const rows = records.map((record) => {
     const row = new Map<string, RowValue>(rowOf(record));
     // a run that failed has no size; those of the same rank have one
@@ -72,10 +74,12 @@ function taskSection(name: string): StudySection {
   }
   return {
     title: name,
-    note: `Each method at each size with the best of the learning rates that were tried (column lr). ${records.length} runs.`,
+    note: `The head alone and all weights are lines across: their sizes are in the table. Each method at each size with the best of the learning rates that were tried (column lr). ${records.length} runs.`,
     metric,
     by: ['method', 'size'],
+    also: ['lr'],
     rows: [...best.values()],
+    level: ({ group }) => ['full', 'head'].includes(String(group.get('method'))),
   };
 }
 
@@ -94,4 +98,9 @@ function mapSection(name: string): StudySection {
     by,
     rows: summaryOf(records.map(rowOf), by, metric, 'larger'),
   };
+}
+
+/** Sentences that are told apart are few; the loss tells more than their share. */
+function metricsOfTask(name: string): readonly string[] {
+  return name === 'moby' ? ['last_loss'] : ['last_accuracy', 'last_loss'];
 }

@@ -13,6 +13,10 @@ export interface StudySection {
   /** the columns that make the groups of the rows */
   readonly by: readonly string[];
   readonly rows: readonly SummaryRow[];
+  /** further columns of the groups, for the table alone */
+  readonly also?: readonly string[];
+  /** rows drawn as a line across the chart, such as those of a size far from the others */
+  readonly level?: (row: SummaryRow) => boolean;
 }
 
 /** Sections as one HTML file: charts of what can be drawn, and all rows. `summary` is text. */
@@ -21,13 +25,13 @@ export function studyPage(title: string, summary: string, sections: readonly Stu
 }
 
 function sectionHtml(section: StudySection): string {
-  const { title, note, by, rows } = section;
+  const { title, note, by, rows, level = () => false } = section;
   const plain = by.includes('task') ? by.filter((name) => name !== 'task') : by;
   const tasks = by.includes('task') ? [...new Set(rows.map(({ group }) => group.get('task')))] : [null];
   const drawn = tasks.map((task) => {
     const own = task === null ? rows : rows.filter(({ group }) => group.get('task') === task);
     const name = task === null ? title : `${title}: ${String(task)}`;
-    return `${heatTable(name, section.metric, plain, own)}${lines(name, section.metric, plain, own)}`;
+    return `${heatTable(name, section.metric, plain, own)}${lines(name, section.metric, plain, own, level)}`;
   });
   const told =
     note === undefined ? '' : `<section><h2>${escaped(title)}</h2><p>${escaped(note)}</p></section>`;
@@ -45,12 +49,21 @@ const numbersIn = (rows: readonly SummaryRow[], name: string): readonly number[]
   ].sort((a, b) => a - b);
 
 /** Means over the last column of numbers, with a line for each combination of the other columns. */
-function lines(title: string, metric: string, by: readonly string[], rows: readonly SummaryRow[]): string {
-  const along = by.findLast((name) => numbersIn(rows, name).length > 1);
+function lines(
+  title: string,
+  metric: string,
+  by: readonly string[],
+  rows: readonly SummaryRow[],
+  level: (row: SummaryRow) => boolean,
+): string {
+  const points = rows.filter((row) => !level(row));
+  const along = by.findLast((name) => numbersIn(points, name).length > 1);
   if (along === undefined) return '';
   const others = by.filter((name) => name !== along);
+  const places = numbersIn(points, along);
   const found = new Map<string, Point[]>();
-  for (const { group, mean, sd } of rows) {
+  for (const row of rows) {
+    const { group, mean, sd } = row;
     const place = group.get(along);
     if (mean === null || typeof place !== 'number') continue;
     const name = others
@@ -58,18 +71,18 @@ function lines(title: string, metric: string, by: readonly string[], rows: reado
       .filter((value) => value !== null)
       .map((value) => (typeof value === 'number' ? short(value) : String(value)))
       .join(' ');
-    const points = found.get(name) ?? [];
-    points.push([place, mean, sd ?? 0]);
-    found.set(name, points);
+    const own = level(row)
+      ? [places[0]!, places.at(-1)!].map((end): Point => [end, mean])
+      : [[place, mean, sd ?? 0] as const];
+    found.set(name, [...(found.get(name) ?? []), ...own]);
   }
   const series = [...found].map(
-    ([name, points]): Series => ({
+    ([name, own]): Series => ({
       name: name === '' ? metric : name,
-      points: points.sort((a, b) => a[0] - b[0]),
+      points: own.sort((a, b) => a[0] - b[0]),
       look: 'dots',
     }),
   );
-  const places = numbersIn(rows, along);
   const axis: Axis = { label: along, log: places[0]! > 0 && places.at(-1)! / places[0]! > 5 };
   return figure({ title: `${title}: ${metric} by ${along}`, series, wide: true, axis });
 }
@@ -101,12 +114,13 @@ function heatTable(
   return `<section><h2>${escaped(`${title}: ${metric}, ${down} down, ${across} across`)}</h2><div class="scroll"><table class="heat"><thead><tr><th></th>${head}</tr></thead><tbody>${body.join('\n')}</tbody></table></div></section>`;
 }
 
-function rowsTable({ title, metric, by, rows }: StudySection): string {
+function rowsTable({ title, metric, by, also = [], rows }: StudySection): string {
+  const columns = [...by, ...also];
   const text = (value: RowValue | undefined): string =>
     value === null || value === undefined ? '' : typeof value === 'number' ? short(value) : String(value);
-  const head = [...by, `${metric}, mean`, 'sd', 'n', 'best', 'failed'];
+  const head = [...columns, `${metric}, mean`, 'sd', 'n', 'best', 'failed'];
   const body = rows.map(({ group, mean, sd, n, best, failed }) => {
-    const cells = [...by.map((name) => group.get(name)), mean, sd, n, best, failed];
+    const cells = [...columns.map((name) => group.get(name)), mean, sd, n, best, failed];
     return `<tr>${cells.map((value) => `<td>${escaped(text(value))}</td>`).join('')}</tr>`;
   });
   const heads = head.map((name) => `<th scope="col">${escaped(name)}</th>`).join('');

@@ -106,7 +106,9 @@ export function escaped(text: string): string {
 }
 
 function colorOf({ color }: Series, index: number): string {
-  return `s${(color ?? index) % COLORS}`;
+  const place = color ?? index;
+  // more lines than colours: the further ones are dashed
+  return `s${place % COLORS}${place < COLORS ? '' : ' dashed'}`;
 }
 
 function draw(

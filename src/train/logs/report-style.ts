@@ -33,6 +33,9 @@ figcaption { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items: ba
 .legend .s2::before { background: var(--s2); } .legend .s3::before { background: var(--s3); }
 .legend .s4::before { background: var(--s4); } .legend .s5::before { background: var(--s5); }
 .legend .s6::before { background: var(--s6); } .legend .s7::before { background: var(--s7); }
+.legend .dashed::before { background: none; height: 0; border-top: .2rem dotted var(--soft); }
+.legend .s0.dashed::before { border-color: var(--s0); } .legend .s1.dashed::before { border-color: var(--s1); }
+.legend .s2.dashed::before { border-color: var(--s2); } .legend .s3.dashed::before { border-color: var(--s3); }
 .legend .faint::before { opacity: .4; }
 svg { display: block; width: 100%; height: auto; }
 svg .grid { stroke: var(--line); } svg .axis { stroke: var(--soft); }
@@ -42,6 +45,7 @@ svg path.s0 { stroke: var(--s0); } svg path.s1 { stroke: var(--s1); }
 svg path.s2 { stroke: var(--s2); } svg path.s3 { stroke: var(--s3); }
 svg path.s4 { stroke: var(--s4); } svg path.s5 { stroke: var(--s5); }
 svg path.s6 { stroke: var(--s6); } svg path.s7 { stroke: var(--s7); }
+svg path.dashed { stroke-dasharray: 2 5; }
 svg path.faint { stroke-width: 1; opacity: .4; }
 svg circle.s0 { fill: var(--s0); } svg circle.s1 { fill: var(--s1); }
 svg circle.s2 { fill: var(--s2); } svg circle.s3 { fill: var(--s3); }
