@@ -29,7 +29,7 @@ export default {
   ],
   project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '{.ci,examples/*}/*.mjs'],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
-  ignoreBinaries: ['mkfifo'],
+  ignoreBinaries: ['mkfifo', 'ip'],
   // pages of tests import them by these names
   ignoreDependencies: ['emitted-module', 'lotrc-core'],
   ignoreIssues: {

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RandomStream } from '../../src/init/rng.js';
-import { processOfRank, startRanks } from '../support/mpi.js';
+import { type Launcher, processOfRank, startRanks } from '../support/mpi.js';
 
 /** Jobs of several ranks, one of which is killed at a random moment. */
 
 export interface KillJob {
-  readonly launcher: NonNullable<Parameters<typeof startRanks>[0]>;
+  readonly launcher: Launcher;
   readonly ranks: number;
   /** the command that starts the run, without its folder */
   readonly words: readonly string[];

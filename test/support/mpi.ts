@@ -11,7 +11,7 @@ const MAIN = ['../../dist/cli/main.js', '../../cli/main.js']
 const COMPILER = 'g++';
 const SHIM = join(import.meta.dirname, 'mpi-abi-shim.c');
 
-interface Launcher {
+export interface Launcher {
   readonly program: string;
   readonly words: readonly string[];
   readonly environment: Readonly<Record<string, string>>;

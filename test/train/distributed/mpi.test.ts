@@ -6,12 +6,15 @@ import { readSafetensors } from '../../../src/ir/files/safetensors.js';
 import { toF32 } from '../../../src/ir/values.js';
 import { readPosition } from '../../../src/train/checkpoint.js';
 import { readLogs } from '../../../src/train/logs/find.js';
+import { differing, goOn, killOne } from '../../kill/rank-kills.js';
 import { done, records, type TextClassifier, textClassifier } from '../../support/classifier.js';
 import { lotrc } from '../../support/cli.js';
 import { hasCompiler } from '../../support/compilers.js';
+import { EVERYTHING } from '../../support/everything.js';
 import { launcherOf, processOfRank, runMain, standardLibrary, startRanks } from '../../support/mpi.js';
 import { until } from '../../support/processes.js';
 import { writeJsonl } from '../../support/reading.js';
+import { twoHosts } from '../../support/two-hosts.js';
 
 // Ranks that MPI connects. What they compute is in ranks.test.ts too; here it goes through the libraries.
 
@@ -95,6 +98,24 @@ describe.skipIf(!open)('a language model', () => {
       }
   });
 
+  test('has the same bits on two hosts, which send what is told', async (context) => {
+    const hosts = twoHosts(open!, root);
+    if (!hosts) return context.skip();
+    try {
+      const output = fresh();
+      const said = await ran(2, [...words, '-o', output], hosts.launcher);
+      expect(bytes(output).equals(bytes(two))).toBe(true);
+      const told = Number(/each sends ([\d,]+) bytes/.exec(said)![1]!.replaceAll(',', ''));
+      for (const sent of hosts.sent()) {
+        // three steps, with headers, and what ranks tell each other at the start and in evaluations
+        expect(sent).toBeGreaterThan(3 * told);
+        expect(sent).toBeLessThan(3 * 1.1 * told + 100_000);
+      }
+    } finally {
+      hosts.close();
+    }
+  });
+
   test.skipIf(!mpich)('has the same bits through MPICH as through Open MPI', async () => {
     const output = fresh();
     await ran(2, [...words, '-o', output], mpich);
@@ -152,6 +173,20 @@ describe.skipIf(!open)('a rank', () => {
     for (const name of ['checkpoint.safetensors', 'adapter.safetensors'])
       expect(bytes(parts, name).equals(bytes(whole, name)), name).toBe(true);
   });
+
+  test.skipIf(!EVERYTHING).each([1, 4])(
+    'that is killed at any moment, as number %d says, does so too',
+    async (number) => {
+      const job = { launcher: open!, ranks: 3, words, resume: ['train', net.train, '--resume'] };
+      const [whole, parts] = [fresh(), fresh()];
+      const began = performance.now();
+      expect((await goOn(job, whole)).code).toBe(0);
+      const { rank, code, text } = await killOne(job, parts, number, performance.now() - began);
+      if (rank !== null) expect([code === 0, text.trim() === ''], text).toEqual([false, false]);
+      if (code !== 0) expect((await goOn(job, parts)).code).toBe(0);
+      expect(differing(whole, parts)).toEqual([]);
+    },
+  );
 
   test('that hangs ends the job after --rank-timeout (LOTR8266), and leaves a checkpoint', async () => {
     const output = fresh();
