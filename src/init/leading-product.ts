@@ -1,6 +1,6 @@
 import { matrixProduct, transposeMatrix } from './dense.js';
 import { symmetricEigen } from './eigen.js';
-import { tucker2 } from './tucker.js';
+import { chooseMethod, type TuckerMethod, tucker2 } from './tucker.js';
 
 /** A matrix (m x n) as left^T right^T: left (rank x m), right (n x rank). */
 export interface LeadingProduct {
@@ -39,13 +39,26 @@ export function leadingProduct(
 }
 
 /** The same at a given rank, whatever the error. */
-export function leadingOfRank(matrix: Float64Array, m: number, n: number, rank: number): LeadingProduct {
-  return decomposed(matrix, m, n, rank).product(rank, squared(matrix));
+export function leadingOfRank(
+  matrix: Float64Array,
+  m: number,
+  n: number,
+  rank: number,
+  method: TuckerMethod = chooseMethod(1, m, n, rank),
+): LeadingProduct {
+  return decomposed(matrix, m, n, rank, method).product(rank, squared(matrix));
 }
 
 /** The leading singular vectors of a matrix, and the product of the first of them. */
-function decomposed(matrix: Float64Array, m: number, n: number, rank: number) {
-  const { u, v, core: coreAt } = tucker2({ count: 1, in: m, out: n, weight: () => matrix }, { rank });
+function decomposed(
+  matrix: Float64Array,
+  m: number,
+  n: number,
+  rank: number,
+  method: TuckerMethod = chooseMethod(1, m, n, rank),
+) {
+  const stack = { count: 1, in: m, out: n, weight: () => matrix };
+  const { u, v, core: coreAt } = tucker2(stack, { rank, method });
   const core = coreAt(0);
   // the core is nearly diagonal; its own singular vectors turn both sides so that it is
   const gram = matrixProduct(core, transposeMatrix(core, rank, rank), rank, rank, rank);

@@ -1,3 +1,4 @@
+import { noProjection } from '../backends/codes/runtime.js';
 import { sessionSettings } from '../backends/ort/session-settings.js';
 import { badTrainingFolder } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
@@ -44,10 +45,11 @@ export async function openGraphs(files: GivenFiles, options: GivenGraphs): Promi
   const read = readerOf(files, options);
   const label = placeOf(files);
   const signature = signatureFrom(await read('signature.json'), fileIn(label, 'signature.json'));
+  if (signature.changes) fail(noProjection({ kind: signature.optimizer.kind }));
   const stateFile = fileIn(label, 'state.safetensors');
   const { tensors, metadata } = parseTensorFile(await read('state.safetensors'), stateFile);
   requireState(stateFile, signature, tensors);
-  const runner = new LocalRunner({ label, signature }, graphsFrom(read, label, signature, options));
+  const runner = new LocalRunner({ label, signature }, graphsFrom(read, label, signature, options), null);
   return { label, signature, runner, state: heldOf(tensors), metadata };
 }
 

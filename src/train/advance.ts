@@ -36,7 +36,7 @@ export async function advance(
 ): Promise<{ readonly at: Position; readonly result: StepResult }> {
   run.draw = plan.firstDraw + at.step * plan.accumulate * parts + first;
   const result =
-    batches.length === 1 && plan.accumulate === 1 && group.size === 1
+    batches.length === 1 && plan.accumulate === 1 && group.size === 1 && !run.signature.changes
       ? await run.step(batches[0]!, rates)
       : await run.accumulate(batches, rates, group);
   const scale = nextScale(at.scale, result.finite, plan.lossScale);

@@ -5,7 +5,7 @@ import type { Signature } from './signature.js';
 /** Metadata of a checkpoint: how each trained parameter learns that does not learn as the run does. */
 const KEY = 'lotrc.groups';
 
-type Groups = Pick<Signature, 'params' | 'rates'>;
+type Groups = Pick<Signature, 'params' | 'changes' | 'rates'>;
 
 /** What is added to the metadata of a checkpoint. */
 export function groupsEntry(signature: Groups): Readonly<Record<string, string>> {
@@ -32,10 +32,10 @@ export function requireGroups(
   fail(runDiffers({ folder: file, what: what.length > 0 ? what.slice(0, 3) : ['its groups of parameters'] }));
 }
 
-function settingsOf({ params, rates = [] }: Groups): Map<string, object> {
+function settingsOf({ params, changes = [], rates = [] }: Groups): Map<string, object> {
   const settings = new Map<string, object>();
-  for (const { name, trainable, lrMultiplier, weightDecay, rate } of params) {
-    if (!trainable) continue;
+  const rows = [...params.filter(({ trainable }) => trainable), ...changes];
+  for (const { name, lrMultiplier, weightDecay, rate } of rows) {
     const { lr, schedule } = rates[rate ?? -1] ?? {};
     const own = { lr, lrMultiplier: lrMultiplier === 1 ? undefined : lrMultiplier, weightDecay, schedule };
     if (Object.values(own).some((value) => value !== undefined)) settings.set(name, own);

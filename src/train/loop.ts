@@ -204,7 +204,7 @@ async function feedsOfStep(
   parts: number,
 ) {
   const start = (step % perEpoch) * plan.accumulate;
-  const graph = graphOf(run.signature, run.folder, 'step');
+  const graph = graphOf(run.signature, run.folder, run.signature.changes ? 'grad' : 'step');
   const batches = [];
   let [examples, tokens] = [0, 0];
   const all = await training.take(Math.floor(step / perEpoch), start, plan.accumulate);

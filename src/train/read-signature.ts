@@ -5,6 +5,7 @@ import { fail } from '../ir/diagnostics.js';
 import { hasDigest } from '../ir/files/file-digest.js';
 import { leadsOut } from '../ir/files/folders.js';
 import { readJsonFile } from '../ir/files/json-file.js';
+import { changeFault } from './change-fault.js';
 import { LOSS_NUMBERS } from './losses/index.js';
 import type { Signature } from './signature.js';
 import { signatureSchemaOf } from './signature-schema.js';
@@ -25,6 +26,8 @@ export function readSignature(folder: string): Signature {
       : leadsOut(folder, graph.file);
     if (why !== null) refuse(`field "graphs.${name}.file": ${why}`);
   }
+  const fault = changeFault(signature);
+  if (fault !== null) refuse(fault);
   const state = leadsOut(folder, 'state.safetensors');
   if (state !== null) refuse(state);
   for (const [index, { location }] of signature.base.entries()) {

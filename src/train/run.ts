@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { SessionOptions } from '../backends/ort/session.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
 import { memoryUse } from './memory.js';
+import { projectedApply } from './projection.js';
 import { readSignature } from './read-signature.js';
 import { requireState } from './require-state.js';
 import { LocalRunner } from './runner/local.js';
@@ -50,7 +51,9 @@ export class TrainingRun extends SavedRun {
     const options = { config: signature.session, ...given, ...memory };
     const profile = options.profile === undefined ? {} : { profile: resolve(options.profile) };
     const job = { folder: resolve(folder), label: folder, signature, options: { ...options, ...profile } };
-    const runner = inProcess ? new LocalRunner(job, nodeSessions(job)) : new RemoteRunner(job);
+    const runner = inProcess
+      ? new LocalRunner(job, nodeSessions(job), projectedApply(signature))
+      : new RemoteRunner(job);
     const run = new TrainingRun(folder, signature, runner, metadata, memory.lowMemory);
     run.load(tensors);
     return run;

@@ -24,6 +24,7 @@ import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
   type BaseProducts,
+  type ChangeRow,
   type GraphName,
   type GraphSignature,
   type GroupRate,
@@ -58,7 +59,7 @@ const port: Schema<Port> = where(
     next: optional(text),
   }),
   ({ name, role, param, scalar, term }) => {
-    if ((role === 'param' || role === 'grad' || role === 'state') && param === undefined)
+    if ((role === 'param' || role === 'change' || role === 'grad' || role === 'state') && param === undefined)
       return `port ${JSON.stringify(name)} names no parameter`;
     if (role === 'scalar' && scalar === undefined)
       return `port ${JSON.stringify(name)} does not say which scalar`;
@@ -102,6 +103,23 @@ const param = object<ParamRow>({
   rate: optional(whole()),
   trainable: flag,
 });
+
+const extent = whole(1);
+const change = where(
+  object<ChangeRow>({
+    name: text,
+    shape: (value, field) => list(extent)(value, field) as ChangeRow['shape'] & number[],
+    factors: list(text),
+    scale: fits<number>('a number that is not 0', (value) => Number.isFinite(value) && value !== 0),
+    lrMultiplier: number,
+    weightDecay: optional(number),
+    rate: optional(whole()),
+  }),
+  ({ name, shape, factors }) =>
+    shape.length === 2 && (factors.length === 2 || factors.length === 3)
+      ? null
+      : `${JSON.stringify(name)} is not a product of two or three matrices`,
+);
 
 const rate = object<GroupRate>({
   pattern: text,
@@ -198,6 +216,7 @@ export function signatureSchemaOf(numbers: readonly LossNumberName[]): Schema<Si
       sites: list(site),
       optimizer,
       rates: optional(list(rate)),
+      changes: optional(list(change)),
       loss: lossSchema(numbers),
       draws: optional(whole(1)),
       session: later(session, {}),
@@ -223,13 +242,15 @@ const RESULTS: Readonly<
 };
 
 /** What is wrong between the parts of a signature, or null. */
-function partsFault({ graphs, params, rates = [], loss: held }: Signature): string | null {
-  const unrated = params.find(({ rate = -1 }) => rate >= rates.length);
+function partsFault({ graphs, params, rates = [], changes = [], loss: held }: Signature): string | null {
+  const unrated = [...params, ...changes].find(({ rate = -1 }) => rate >= rates.length);
   if (unrated)
     return `field "params": ${JSON.stringify(unrated.name)} has rate ${unrated.rate} of ${rates.length}`;
   if (!graphs.step && !graphs.eval) return 'field "graphs": there is neither "step" nor "eval"';
-  const rows = new Map(params.map((row) => [row.name, row]));
-  if (rows.size < params.length) return 'field "params": two parameters have one name';
+  const rows = new Map<string, Pick<ParamRow, 'name' | 'shape'>>(
+    [...params, ...changes].map((row) => [row.name, row]),
+  );
+  if (rows.size < params.length + changes.length) return 'field "params": two parameters have one name';
   const terms = held.kind === 'sum' ? held.terms.length : 1;
   const pairs = (held.kind === 'sum' ? held.terms : [held]).some(({ kind }) => lossFacts(kind).pairs);
   for (const name of Object.keys(RESULTS) as GraphName[]) {

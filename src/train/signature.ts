@@ -24,6 +24,8 @@ export interface Signature {
   };
   /** rates of groups of parameters besides that of the run; absent where no group has one */
   readonly rates?: readonly GroupRate[];
+  /** what an optimizer with a projection steps in place of factors; absent for other optimizers */
+  readonly changes?: readonly ChangeRow[];
   readonly loss: LossSignature;
   /** how many different numbers the scalar `draw` takes; absent where no graph draws masks of Dropout */
   readonly draws?: number;
@@ -71,6 +73,7 @@ export const TENSOR_ROLES = [
   'label',
   'mask',
   'param',
+  'change',
   'state',
   'scalar',
   'loss',
@@ -105,7 +108,7 @@ export interface Port {
   readonly shape: readonly (number | string)[];
   /** on a batch input of ids: rows of the table that they choose from; ids are 0 to rows - 1 */
   readonly rows?: number;
-  /** the parameter that this port carries, or is the gradient or moment of */
+  /** the parameter or change that this port carries, or is the gradient or moment of */
   readonly param?: string;
   /** which moment */
   readonly slot?: string;
@@ -134,6 +137,24 @@ export interface ParamRow {
   /** which of `rates` the parameter learns at; absent: that of the run */
   readonly rate?: number;
   readonly trainable: boolean;
+}
+
+/**
+ * What the adapter of a layer adds to its weight: `scale` times the product of matrices, in this order. apply.onnx takes it whole,
+ * with the role `change`; after each step the host projects it to the form of that product, and has new factors.
+ */
+export interface ChangeRow {
+  readonly name: string;
+  /** (in, out) */
+  readonly shape: readonly [number, number];
+  /** names of parameters; the first and the last may be those of other changes too */
+  readonly factors: readonly string[];
+  readonly scale: number;
+  readonly lrMultiplier: number;
+  /** absent: that of the optimizer */
+  readonly weightDecay?: number;
+  /** which of `rates`; absent: that of the run */
+  readonly rate?: number;
 }
 
 /** The rate of a group of parameters. Its steps and warm-up are those of the run. */

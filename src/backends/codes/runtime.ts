@@ -66,3 +66,16 @@ export const adapterUnfit = defineCode<{ file: string; why: string }>({
     hint: 'convert it for this model: `lotrc convert ADAPTER OUT --model MODEL`',
   }),
 });
+
+export const noProjection = defineCode<{ kind: string }>({
+  code: 'LOTR8125',
+  severity: 'error',
+  title: 'lotrc/runtime has no projection',
+  explain:
+    'Optimizers such as lowrank-adamw and lotr-adamw decompose matrices after each step. lotrc train does so; lotrc/runtime, which pages ' +
+    'load, has no decompositions.',
+  make: ({ kind }) => ({
+    message: `the directory was made for --optimizer ${kind}, which projects after each step`,
+    hint: 'train with lotrc train, or emit the directory with another --optimizer',
+  }),
+});

@@ -57,3 +57,14 @@ export const matrixOptimizer = defineCode<{ kind: string; param: string; shape: 
     hint: 'train with --optimizer adamw, or leave the parameter out (--train, --also-train)',
   }),
 });
+
+export const noWholeChange = defineCode<{ kind: string; why: string; hint: string }>({
+  code: 'LOTR5026',
+  severity: 'error',
+  title: 'the optimizer cannot step the changes of the weights as a whole',
+  explain:
+    'lowrank-adamw, lowrank-sgd, lotr-adamw and lotr-sgd step the whole change that an adapter makes to a weight, and project ' +
+    'it to the form of the adapter after each step. They need adapters of that form, and memory for a matrix of the size of each ' +
+    'adapted weight several times.',
+  make: ({ kind, why, hint }) => ({ message: `--optimizer ${kind}: ${why}`, hint }),
+});

@@ -24,6 +24,7 @@ import { requireElementTypes } from '../../passes/type-check.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
 import type {
   BaseFile,
+  ChangeRow,
   GraphName,
   GraphSignature,
   LossSignature,
@@ -48,7 +49,7 @@ import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
 import type { TrainOptions } from './options.js';
 import { ratesOf } from './param-groups.js';
-import { collectParams, type Param, trainable } from './params.js';
+import { collectParams, type Param, steppedRows } from './params.js';
 import { chooseWeights, type Keep, type Prepared, prepare } from './prepare.js';
 
 /** the first operator set with Where, which losses and gradients are written with */
@@ -111,18 +112,26 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
   const { options, watch = {} } = request;
   const { folder } = target;
   const rates = ratesOf(options);
-  const { first, open, opset, factors, plan, params, fresh, notes } = beginTraining(request);
+  const { first, open, opset, factors, plan, params, changes, fresh, notes } = beginTraining(request);
   const base = target.placeBase(first);
   const rounding =
     options.baseDtype === 'int8' ? roundingOf(target, options, opset, base.files, factors) : null;
+  const projects = changes.length > 0;
   const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
-    step: stepGraph(fresh('step.onnx', { gradients: true }), params, options, rounding),
-    grad: gradGraph(fresh('grad.onnx', { gradients: true }), params, options, rounding, (remark) =>
-      notes.push(remark),
+    // a step with a projection is grad, apply, and what the host does
+    ...(projects
+      ? {}
+      : { step: stepGraph(fresh('step.onnx', { gradients: true }), params, options, rounding) }),
+    grad: gradGraph(
+      fresh('grad.onnx', { gradients: true, changes: projects }),
+      { params, changes },
+      options,
+      rounding,
+      (remark) => notes.push(remark),
     ),
-    apply: applyGraph(params, options, opset, new PassRunner(watch, 'apply.onnx')),
+    apply: applyGraph(steppedRows(params, changes), options, opset, new PassRunner(watch, 'apply.onnx')),
     eval: evalGraph(fresh('eval.onnx', {}), params, options),
     infer: inferGraph(whole, params),
     ...(options.loop === null
@@ -134,6 +143,7 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
           ),
         }),
   };
+  const largest = graphs.step ?? graphs.grad!;
   // kernels depend on element types, also those of loss and gradients
   for (const { model } of Object.values(graphs)) {
     inferShapes(model);
@@ -143,7 +153,7 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
     for (const { model } of Object.values(graphs)) {
       const remarks = checkLegality(model, ep, options.allowFallback);
       // the step holds the forward graph, the reverse pass and the optimizer: one remark says it for all
-      if (model === graphs.step!.model) notes.push(...remarks);
+      if (model === largest.model) notes.push(...remarks);
     }
   }
   const codes = rounding && !rounding.file.isEmpty ? rounding.file : null;
@@ -191,13 +201,14 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
       slots: optimizerDef(options.optimizer.kind).slots,
     },
     ...(rates.length > 0 ? { rates } : {}),
+    ...(projects ? { changes } : {}),
     loss: lossSignature(whole.heads, options),
-    ...(graphs.step!.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
+    ...(largest.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
     session: sessionOf(Object.values(graphs).map(({ model: emitted }) => emitted)),
-    ...(rounding ? { baseProducts: { dtype: 'int8', ...graphs.step!.products! } } : {}),
+    ...(rounding ? { baseProducts: { dtype: 'int8', ...largest.products! } } : {}),
     base: [...base.files, ...(codes ? [{ location: basename(codes.path), ...codes.written }] : [])],
   });
-  const state = initialState(params, options);
+  const state = initialState(params, changes, options);
   const metadata = { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) };
   outputs.push(safetensorsOutput(join(folder, 'state.safetensors'), state, metadata));
   outputs.push({
@@ -218,6 +229,8 @@ export interface Beginning {
   readonly factors: ReadonlyMap<string, TensorData>;
   readonly plan: SavedPlan;
   readonly params: readonly Param[];
+  /** what the optimizer steps in place of the factors */
+  readonly changes: readonly ChangeRow[];
   /** a copy of the model that is ready for a graph */
   readonly fresh: (of: string, keep: Keep) => Prepared;
   /** remarks until then; later ones are added */
@@ -247,12 +260,12 @@ export function beginTraining(
     held,
     weights.map(({ row }) => row),
   );
-  const params = collectParams(plan.plans, factors, weights, options);
+  const { params, changes } = collectParams(plan.plans, factors, weights, options);
   const fresh = (of: string, keep: Keep) => {
     const model = open();
     return prepare(model, { factors, weights, params }, options, keep, startJob(model, watch, of));
   };
-  return { first, open, opset, factors, plan, params, fresh, notes };
+  return { first, open, opset, factors, plan, params, changes, fresh, notes };
 }
 
 /** Throws LOTR5008 for operator sets without the rounding of activations. */
@@ -318,13 +331,17 @@ function sessionOf(models: readonly Model[]): SessionEntries {
 }
 
 /** Parameters as they start, and optimizer state of zeros under `<param>/<slot>`. */
-function initialState(params: readonly Param[], options: TrainOptions): Map<string, TensorData> {
+function initialState(
+  params: readonly Param[],
+  changes: readonly ChangeRow[],
+  options: TrainOptions,
+): Map<string, TensorData> {
   const state = new Map(params.map(({ row, data }) => [row.name, data]));
   const { slots } = optimizerDef(options.optimizer.kind);
-  for (const { row, data } of trainable(params)) {
+  for (const { name, shape } of steppedRows(params, changes)) {
     for (const slot of slots) {
-      const zeros = () => new Uint8Array(data.byteLength);
-      state.set(`${row.name}/${slot}`, new ComputedTensor('f32', data.shape, 'zeros', zeros));
+      const zeros = () => new Uint8Array(4 * shape.reduce((a, b) => a * b, 1));
+      state.set(`${name}/${slot}`, new ComputedTensor('f32', shape, 'zeros', zeros));
     }
   }
   return state;

@@ -3,7 +3,7 @@ import { inferShapes } from '../../passes/infer-shapes.js';
 import { findLinears } from '../../passes/sites/find.js';
 import { groupBy } from '../../passes/sites/group-by.js';
 import { beginTraining, type DirectoryRequest } from './directory.js';
-import { stepGraph } from './graphs.js';
+import { gradGraph, stepGraph } from './graphs.js';
 import { frozenProducts } from './int8/products.js';
 
 /** What the products of a step with a stored matrix of the base compute in. */
@@ -20,8 +20,11 @@ export interface MatrixForm {
 /** Each matrix that a linear layer of the base multiplies by, in the order of the layers. Throws as `emitTraining`. */
 export function explainProducts(request: DirectoryRequest): readonly MatrixForm[] {
   const { options } = request;
-  const { first, factors, params, fresh } = beginTraining(request);
-  const { model } = stepGraph(fresh('step.onnx', { gradients: true }), params, options, null);
+  const { first, factors, params, changes, fresh } = beginTraining(request);
+  const { model } =
+    changes.length > 0
+      ? gradGraph(fresh('grad.onnx', { gradients: true, changes: true }), { params, changes }, options, null)
+      : stepGraph(fresh('step.onnx', { gradients: true }), params, options, null);
   inferShapes(model);
   const frozen = frozenProducts(model, new Set(factors.keys()));
   const products = groupBy(frozen, ({ product }) => product.holder.name);

@@ -17,17 +17,31 @@ import { TrainBuilder } from '../../train/losses/builder.js';
 import type { Loss } from '../../train/losses/define.js';
 import { lossFacts } from '../../train/losses/facts.js';
 import { lossDef } from '../../train/losses/index.js';
-import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
-import type { GraphSignature, Port, ScalarKind, TensorRole } from '../../train/signature.js';
+import type { GraphSignature } from '../../train/signature.js';
 import { noInfluence } from '../codes/training.js';
-import { matrixOptimizer } from '../codes/training-loss.js';
+import { addUpdate, unscaled } from './add-update.js';
 import type { CodesFile } from './int8/codes-file.js';
 import { type RoundedProducts, roundProducts } from './int8/products.js';
 import { buildLoss, type Head } from './losses.js';
-import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
-import { ratesOf } from './param-groups.js';
-import { exposeParams, type Param, trainable } from './params.js';
+import {
+  type Collected,
+  exposeParams,
+  type Param,
+  type SteppedRow,
+  steppedRows,
+  trainable,
+} from './params.js';
+import {
+  addScalar,
+  freeName,
+  gradName,
+  type Ports,
+  paramPort,
+  portOf,
+  publish,
+  scalarPort,
+} from './ports.js';
 import type { Prepared } from './prepare.js';
 
 /** A finished graph and what its ports mean. */
@@ -44,12 +58,6 @@ export interface Rounding {
   readonly own: ReadonlySet<string>;
 }
 
-/** Names of inputs and outputs that are not the model's own. Made unique against the model's names. */
-interface Ports {
-  readonly inputs: Port[];
-  readonly outputs: Port[];
-}
-
 /** (batch, labels, params, state, scalars) -> (loss, params', state', grad norm, finite) */
 export function stepGraph(
   prepared: Prepared,
@@ -57,29 +65,29 @@ export function stepGraph(
   options: TrainOptions,
   rounding: Rounding | null,
 ): TrainGraph {
-  const built = lossAndGradients(prepared, params, options, rounding, true, false);
-  const { b, ports, values, grads, loss, scale, products } = built;
+  const built = lossAndGradients(prepared, { params, changes: [] }, options, rounding, true, false);
+  const { b, ports, rows, values, grads, loss, scale, products } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   const { model, job } = prepared;
-  job.step('optimizer', model, () => addUpdate(b, ports, params, values, grads, options, scale));
+  job.step('optimizer', model, () => addUpdate(b, ports, rows, values, grads, options, scale));
   return { ...finish(model, 'step.onnx', ports, job), ...products };
 }
 
 /** (batch, labels, params) -> (loss, grads, count) */
 export function gradGraph(
   prepared: Prepared,
-  params: readonly Param[],
+  trained: Collected,
   options: TrainOptions,
   rounding: Rounding | null,
   report?: (diagnostic: Diagnostic) => void,
 ): TrainGraph {
   const half = computesInHalf(prepared.model);
-  const built = lossAndGradients(prepared, params, options, rounding, half, true, report);
-  const { b, ports, grads, loss, counts, scale, products } = built;
+  const built = lossAndGradients(prepared, trained, options, rounding, half, true, report);
+  const { b, ports, rows, grads, loss, counts, scale, products } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   const { model, job } = prepared;
   const { graph } = model;
-  for (const [index, { row }] of trainable(params).entries()) {
+  for (const [index, row] of rows.entries()) {
     const grad = unscaled(b, grads[index]!, scale);
     publish(graph, grad, gradName(row.name, options));
     grad.setType(tensorType('f32', row.shape));
@@ -89,9 +97,9 @@ export function gradGraph(
   return { ...finish(model, 'grad.onnx', ports, job), ...products };
 }
 
-/** (params, grads, state, scalars) -> (params', state', grad norm, finite); holds no part of the base model. */
+/** (params or changes, grads, state, scalars) -> (params' or changes', state', grad norm, finite); holds no part of the base model. */
 export function applyGraph(
-  params: readonly Param[],
+  rows: readonly SteppedRow[],
   options: TrainOptions,
   opset: number,
   job: PassRunner,
@@ -103,17 +111,17 @@ export function applyGraph(
   const ports: Ports = { inputs: [], outputs: [] };
   const values: Value[] = [];
   const grads: Value[] = [];
-  for (const { row } of trainable(params)) {
-    values.push(graph.addInput(row.name, tensorType('f32', row.shape)));
-    ports.inputs.push(paramPort(row.name, row.shape));
+  for (const { name, shape, role } of rows) {
+    values.push(graph.addInput(name, tensorType('f32', shape)));
+    ports.inputs.push({ ...paramPort(name, shape), role });
   }
-  for (const { row } of trainable(params)) {
+  for (const row of rows) {
     const name = gradName(row.name, options);
     grads.push(graph.addInput(name, tensorType('f32', row.shape)));
     ports.inputs.push({ name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
   const b = new TrainBuilder(graph, 'apply');
-  job.step('optimizer', model, () => addUpdate(b, ports, params, values, grads, options, null));
+  job.step('optimizer', model, () => addUpdate(b, ports, rows, values, grads, options, null));
   return finish(model, 'apply.onnx', ports, job);
 }
 
@@ -161,6 +169,8 @@ export function inferGraph(prepared: Prepared, params: readonly Param[]): TrainG
 interface Built {
   readonly b: TrainBuilder;
   readonly ports: Ports;
+  /** what the optimizer steps, with its value and its gradient */
+  readonly rows: readonly SteppedRow[];
   readonly values: readonly Value[];
   readonly grads: readonly Value[];
   readonly loss: Value;
@@ -172,7 +182,7 @@ interface Built {
 
 function lossAndGradients(
   prepared: Prepared,
-  params: readonly Param[],
+  { params, changes }: Collected,
   options: TrainOptions,
   rounding: Rounding | null,
   scaled: boolean,
@@ -186,7 +196,10 @@ function lossAndGradients(
   const b = new TrainBuilder(graph, 'loss');
   batchPorts(prepared, ports, params, options);
   const outputs = headNames(prepared.heads);
-  const values = exposeParams(model, params, outputs);
+  const exposed = exposeParams(model, params, outputs);
+  const rows = steppedRows(params, changes);
+  const inputs = new Map(exposed.map((value) => [value.name, value]));
+  const values = rows.map(({ name }) => inputs.get(name) ?? takeChange(graph, name, outputs));
   const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const scale = scaled ? addScalar(graph, ports, 'loss_scale') : null;
@@ -237,7 +250,15 @@ function lossAndGradients(
   const products = rounding
     ? { products: job.step('round-products', model, () => roundProducts(model, rounding.file, rounding.own)) }
     : {};
-  return { b, ports, values, grads, loss, counts: losses.map(({ count }) => count), scale, products };
+  return { b, ports, rows, values, grads, loss, counts: losses.map(({ count }) => count), scale, products };
+}
+
+/** The change of a weight, which was an output so that it stayed. Throws LOTR5003 where the logits do not depend on it. */
+function takeChange(graph: Graph, name: string, outputs: string): Value {
+  const value = graph.own(name);
+  if (!value) return fail(noInfluence({ names: [name], logits: outputs }));
+  if (value.isOutput) graph.removeOutput(value);
+  return value;
 }
 
 /** What gradients took as a constant is read as it is. */
@@ -290,110 +311,6 @@ function totalLoss(
     return found;
   };
   return { loss, losses, seeds };
-}
-
-/** Optimizer nodes for every trainable parameter, with ports for state, scalars and results. */
-function addUpdate(
-  b: TrainBuilder,
-  ports: Ports,
-  params: readonly Param[],
-  values: readonly Value[],
-  scaledGrads: readonly Value[],
-  options: TrainOptions,
-  scale: Value | null,
-): void {
-  const { graph } = b;
-  const { optimizer } = options;
-  const rows = trainable(params).map(({ row }) => row);
-  const { kind, arithmetic, slots: slotNames, corrections } = optimizerDef(optimizer.kind);
-  const odd = arithmetic === 'matrices' ? rows.find(({ shape }) => shape.length !== 2) : undefined;
-  if (odd) fail(matrixOptimizer({ kind, param: odd.name, shape: odd.shape }));
-  const slots = rows.map((row) =>
-    slotNames.map((slot) => {
-      const name = `${row.name}/${slot}`;
-      ports.inputs.push({
-        ...paramPort(row.name, row.shape),
-        name,
-        role: 'state',
-        slot,
-        next: `${name}/next`,
-      });
-      return graph.addInput(name, tensorType('f32', row.shape));
-    }),
-  );
-  for (const [i, row] of rows.entries()) {
-    const at = ports.inputs.findIndex((port) => port.role === 'param' && port.param === row.name);
-    ports.inputs[at] = { ...ports.inputs[at]!, next: `${rows[i]!.name}/next` };
-  }
-  const lr = addScalar(graph, ports, 'lr', options.names === 'ort' ? 'learning_rate' : 'lr');
-  const ownRates = ratesOf(options).map((_, rate) =>
-    addScalar(graph, ports, 'lr', `${lr.name}/${rate}`, { rate }),
-  );
-  const corrected = (Object.keys(corrections) as Correction[]).map(
-    (name) => [name, addScalar(graph, ports, name)] as const,
-  );
-  const grads = scaledGrads.map((grad) => unscaled(b, grad, scale));
-  const guarded = guard(b, grads, options.maxNorm);
-  const results: { row: (typeof rows)[number]; updated: Updated }[] = rows.map((row, i) => {
-    const { lrMultiplier, weightDecay, rate } = row;
-    const scalars = { lr: rate === undefined ? lr : ownRates[rate]!, ...Object.fromEntries(corrected) };
-    const trained = { param: values[i]!, grad: grads[i]!, slots: slots[i]!, lrMultiplier, weightDecay };
-    const names = {
-      param: `${row.name}/next`,
-      slots: slotNames.map((slot) => `${row.name}/${slot}/next`),
-    };
-    return { row, updated: update(b, optimizer, scalars, guarded, trained, names) };
-  });
-  for (const { row, updated } of results) {
-    publish(graph, updated.param, `${row.name}/next`);
-    updated.param.setType(tensorType('f32', row.shape));
-    ports.outputs.push({ ...paramPort(row.name, row.shape), name: updated.param.name });
-  }
-  for (const { row, updated } of results) {
-    for (const [k, value] of updated.slots.entries()) {
-      const slot = slotNames[k]!;
-      publish(graph, value, `${row.name}/${slot}/next`);
-      value.setType(tensorType('f32', row.shape));
-      ports.outputs.push({ ...paramPort(row.name, row.shape), name: value.name, role: 'state', slot });
-    }
-  }
-  publish(graph, guarded.norm, 'grad_norm');
-  ports.outputs.push(scalarPort(guarded.norm.name, 'norm'));
-  publish(graph, guarded.finite, 'finite', 'bool');
-  ports.outputs.push({ name: guarded.finite.name, role: 'finite', dtype: 'bool', shape: [] });
-}
-
-function unscaled(b: TrainBuilder, grad: Value, scale: Value | null): Value {
-  return scale ? b.one('Div', [grad, scale]) : b.one('Identity', [grad]);
-}
-
-/** The name itself, or one made of it where a value of the graph has it. */
-function freeName(graph: Graph, name: string): string {
-  return graph.own(name) ? graph.names.freshValue(name) : name;
-}
-
-/** Makes a value a graph output under that name. */
-function publish(graph: Graph, value: Value, name: string, dtype: 'f32' | 'bool' = 'f32'): void {
-  if (value.name !== name) value.rename(freeName(graph, name));
-  if (!value.type) value.setType(tensorType(dtype, []));
-  graph.addOutput(value);
-}
-
-/** `<param>/grad`; `<param>_grad` as in ONNX Runtime's retired training API. */
-function gradName(param: string, { names }: TrainOptions): string {
-  return names === 'ort' ? `${param}_grad` : `${param}/grad`;
-}
-
-function addScalar(
-  graph: Graph,
-  ports: Ports,
-  scalar: ScalarKind,
-  name: string = scalar,
-  of: Pick<Port, 'term' | 'rate'> = {},
-): Value {
-  const free = freeName(graph, name);
-  ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [], scalar, ...of });
-  return graph.addInput(free, tensorType('f32', []));
 }
 
 /** The inputs for labels, of the type that each loss wants. A loss that the model computes has them already. */
@@ -467,20 +384,6 @@ function batchPorts(
 
 function paramPorts(params: readonly Param[], ports: Ports): void {
   for (const { row } of trainable(params)) ports.inputs.push(paramPort(row.name, row.shape));
-}
-
-function paramPort(name: string, shape: readonly number[]): Port {
-  return { name, role: 'param', dtype: 'f32', shape, param: name };
-}
-
-function scalarPort(name: string, role: TensorRole): Port {
-  return { name, role, dtype: 'f32', shape: [] };
-}
-
-function portOf({ name, type }: Value, role: TensorRole): Port {
-  const tensor = type?.kind === 'tensor' ? type : null;
-  const shape = (tensor?.shape ?? []).map((dim, i) => dim ?? `${name}_${i}`);
-  return { name, role, dtype: tensor?.dtype ?? 'unknown', shape };
 }
 
 /** Whether gradients can overflow or vanish in 16 bits on their way, whatever type the logits have at the end. */

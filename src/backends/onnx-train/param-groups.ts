@@ -129,12 +129,16 @@ function settingsIn(text: string, list: string): GroupSettings {
   return settings;
 }
 
-/** A parameter that a group may fit. */
-export interface GroupedParam {
-  readonly row: ParamRow;
+/** What groups settle of a row. */
+type LearningRow = Pick<ParamRow, 'lrMultiplier' | 'weightDecay' | 'rate'> &
+  Partial<Pick<ParamRow, 'factor' | 'trainable'>>;
+
+/** What a group may fit. */
+interface GroupedParam<Row extends LearningRow> {
+  readonly row: Row;
   /** all names of the tensor */
   readonly names: readonly string[];
-  /** of the adapter that it is a factor of; null for a weight of the base */
+  /** of the adapter that it is a factor of, or null */
   readonly spec: AdapterSpec | null;
 }
 
@@ -142,12 +146,12 @@ export interface GroupedParam {
  * The row of a parameter with the settings of the first group that fits, which `used` is told of. A preset fits the factors that
  * learn in another way than the description of the adapter says.
  */
-export function withGroup(
+export function withGroup<Row extends LearningRow>(
   groups: readonly ParamGroup[],
-  { row, names, spec }: GroupedParam,
+  { row, names, spec }: GroupedParam<Row>,
   used: Set<ParamGroup>,
-): ParamRow {
-  if (!row.trainable) return row;
+): Row {
+  if (row.trainable === false) return row;
   for (const group of groups) {
     if (group.kind === 'names') {
       if (!names.some((name) => group.pattern.test(name))) continue;
@@ -160,7 +164,7 @@ export function withGroup(
         ...(rate === undefined ? {} : { rate }),
       };
     }
-    const like = spec?.delta === group.spec.delta ? factorLike(group.spec, row.factor) : undefined;
+    const like = spec?.delta === group.spec.delta ? factorLike(group.spec, row.factor ?? '') : undefined;
     if (!like || (isTrained(like) && like.lrMultiplier === 1)) continue;
     used.add(group);
     return { ...row, lrMultiplier: like.lrMultiplier, trainable: isTrained(like) };

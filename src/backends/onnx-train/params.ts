@@ -14,7 +14,7 @@ import { dropStored, storedWeight } from '../../passes/adapters/stored-weight.js
 import { findLinears } from '../../passes/sites/find.js';
 import { weightDigest } from '../../passes/sites/weight-digest.js';
 import { copiesOf } from '../../passes/sites/weight-identity.js';
-import type { ParamRow } from '../../train/signature.js';
+import type { ChangeRow, ParamRow } from '../../train/signature.js';
 import {
   noInfluence,
   nothingToTrain,
@@ -22,6 +22,7 @@ import {
   uselessOption,
   alsoTrain as uselessPattern,
 } from '../codes/training.js';
+import { wholeChanges } from './changes.js';
 import type { TrainOptions } from './options.js';
 import { type ParamGroup, parseGroups, requireUsed, withGroup } from './param-groups.js';
 
@@ -35,11 +36,35 @@ export function trainable(params: readonly Param[]): readonly Param[] {
   return params.filter(({ row }) => row.trainable);
 }
 
+/** What the optimizer steps: a parameter, or the change of a weight. */
+export interface SteppedRow extends Pick<ParamRow, 'name' | 'shape' | 'lrMultiplier'> {
+  readonly role: 'param' | 'change';
+  readonly weightDecay?: number;
+  readonly rate?: number;
+}
+
+/** Changes, and the trained parameters that none of them is made of. */
+export function steppedRows(params: readonly Param[], changes: readonly ChangeRow[]): readonly SteppedRow[] {
+  const parts = new Set(changes.flatMap(({ factors }) => factors));
+  const own = trainable(params).flatMap(({ row }) => (parts.has(row.name) ? [] : [row]));
+  return [
+    ...changes.map((row) => ({ ...row, role: 'change' as const })),
+    ...own.map((row) => ({ ...row, role: 'param' as const })),
+  ];
+}
+
 /** A weight of the base that is a parameter: trained in full now, or by the adapter that training starts from. */
 export interface FullWeight {
   readonly row: WeightRow;
   readonly data: TensorData;
   readonly trainable: boolean;
+}
+
+/** What is trained, and what stays as it is. */
+export interface Collected {
+  readonly params: readonly Param[];
+  /** what the optimizer steps in place of the factors; none for most optimizers */
+  readonly changes: readonly ChangeRow[];
 }
 
 /** Factors of the plan and weights that are parameters themselves, in a fixed order: factors first. */
@@ -48,8 +73,9 @@ export function collectParams(
   data: ReadonlyMap<string, TensorData>,
   weights: readonly FullWeight[],
   options: TrainOptions,
-): readonly Param[] {
+): Collected {
   const params: Param[] = [];
+  const changes = wholeChanges(plans, options);
   const names = new Set(plans.flatMap((row) => row.spec.factors.map(({ name }) => name)));
   const made = reproducible({ version: 1, plans }, data);
   const groups = parseGroups(options);
@@ -75,7 +101,7 @@ export function collectParams(
       trainable: isTrained(spec) && (options.train?.includes(spec.name) ?? true),
     };
     const own = { row, names: [name], spec: adapter };
-    params.push({ row: withGroup(groups, own, used), data: held });
+    params.push({ row: changes.length > 0 ? row : withGroup(groups, own, used), data: held });
   }
   for (const { row: weight, data: held, trainable } of weights) {
     const row: ParamRow = {
@@ -92,11 +118,9 @@ export function collectParams(
     const names = weight.places.map(({ tensor }) => tensor);
     params.push({ row: withGroup(groups, { row, names, spec: null }, used), data: held });
   }
-  requireUsed(
-    groups,
-    used,
-    trainable(params).map(({ row }) => row.name),
-  );
+  const changed = changes.map((row) => withGroup(groups, { row, names: [row.name], spec: null }, used));
+  const stepped = steppedRows(params, changed).map(({ name }) => name);
+  requireUsed(groups, used, stepped);
   const frozen = plans.flatMap(({ spec }) =>
     spec.factors.flatMap((factor) => (isTrained(factor) ? [] : [factor.name])),
   );
@@ -104,7 +128,7 @@ export function collectParams(
   if (!params.some(({ row }) => row.trainable)) {
     fail(nothingToTrain({ train: options.train ?? [], factors: [...names] }));
   }
-  return params;
+  return { params, changes: changed };
 }
 
 /** The multiplier under any of the names that the base stores a weight by. Throws LOTR5008 when they differ. */

@@ -28,6 +28,7 @@ import { lossFacts } from '../../train/losses/facts.js';
 import { lossDef } from '../../train/losses/index.js';
 import { logitsRank, noLogits, uselessOption } from '../codes/training.js';
 import { dropoutInLoop } from '../codes/training-loss.js';
+import { Changes, changeNames } from './changes.js';
 import { hasKernel } from './legality.js';
 import { type Head, headProblem } from './losses.js';
 import { type TermOptions, type TrainOptions, termsOf } from './options.js';
@@ -56,6 +57,8 @@ export interface Keep {
   readonly outputs?: boolean;
   /** for gradients: Dropout in training mode, unless the options say that it is off, and norms that are constants to them */
   readonly gradients?: boolean;
+  /** the change of the weight of each layer, as an output under its name */
+  readonly changes?: boolean;
 }
 
 /**
@@ -89,7 +92,7 @@ export function prepare(
   model: Model,
   { factors, weights, params }: Start,
   options: TrainOptions,
-  { outputs: keepOutputs = false, gradients = false }: Keep,
+  { outputs: keepOutputs = false, gradients = false, changes = false }: Keep,
   job: PassRunner,
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
@@ -114,9 +117,11 @@ export function prepare(
     const chosen = options.keepFunctions ? hasNoFunction : () => true;
     const norms = gradients ? 'detached' : 'plain';
     const formOf = (layer: Node) =>
-      keepOutputs ? 'fold' : trainingForm(layer, (factor) => trained.has(factor));
-    for (const form of ['fold', 'token'] as const)
-      lowerAdapters(model, form, (layer) => chosen(layer) && formOf(layer) === form, norms);
+      changes ? 'dense' : keepOutputs ? 'fold' : trainingForm(layer, (factor) => trained.has(factor));
+    const found = changes ? new Changes(model, plan, options.optimizer.kind) : null;
+    for (const form of ['fold', 'token', 'dense'] as const)
+      lowerAdapters(model, form, (layer) => chosen(layer) && formOf(layer) === form, norms, found?.take);
+    found?.publish();
     if (options.keepFunctions) requireFunctions(model);
   });
   job.step('share-factors', model, () => shareFactors(model));
@@ -134,11 +139,19 @@ export function prepare(
     uniteWeights(model, weights);
   });
   job.step('infer-shapes', model, () => inferShapes(model));
-  const heads = chooseHeads(model.graph, options, teachers);
+  const shown = changes ? changeNames(plan) : [];
+  const heads = chooseHeads(
+    model.graph,
+    options,
+    new Set([...(teachers?.values() ?? []), ...shown]),
+    teachers,
+  );
   const read = new Set(heads.flatMap(({ value, teacher }) => (teacher ? [value, teacher] : [value])));
   if (!keepOutputs) {
     job.step('choose-outputs', model, () => {
-      for (const output of [...model.graph.outputs]) if (!read.has(output)) model.graph.removeOutput(output);
+      const stays = new Set(shown);
+      for (const output of [...model.graph.outputs])
+        if (!read.has(output) && !stays.has(output.name)) model.graph.removeOutput(output);
       removeDead(model);
     });
     job.step('decompose', model, () => decompose(model, starts));
@@ -213,10 +226,11 @@ function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: Readon
 function chooseHeads(
   graph: Graph,
   options: TrainOptions,
+  /** outputs that are not of the model */
+  copies: ReadonlySet<string>,
   /** null: the graph has no loss */
   teachers: ReadonlyMap<string, string> | null,
 ): readonly Head[] {
-  const copies = new Set(teachers?.values());
   return termsOf(options).map((term) => {
     const value = chooseOutput(graph, term, copies);
     const why = headProblem(value, options, term);

@@ -44,7 +44,8 @@ import { wrappedWeight } from './wrapped-weight.js';
  * - `dense`: D in weight space; the layer reads W + s D, or x D is added where its weight is not a matrix as it is.
  *
  * An einsum that has no such form is written in the next one of this list, and so is any wrap but W + s D. "detached": norms of
- * columns whose gradients are not wanted go through lotrc::Detach, which runtimes do not have.
+ * columns whose gradients are not wanted go through lotrc::Detach, which runtimes do not have. `changed` is told of s D in float32,
+ * a value of the main graph, for each layer that is written `dense`.
  *
  * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. They are
  * placed in the main graph, before the first layer that needs them, also for layers in subgraphs: a loop does not
@@ -56,6 +57,7 @@ export function lowerAdapters(
   form: Lowering,
   chosen: (layer: Node) => boolean = () => true,
   norms: 'plain' | 'detached' = 'plain',
+  changed?: (layer: Node, change: Value) => void,
 ): number {
   const layers = adaptedLayers(model).filter(({ node }) => chosen(node));
   const labels = labelsOf(model);
@@ -73,7 +75,7 @@ export function lowerAdapters(
     return value;
   };
   for (const { node, anchor } of layers)
-    lowerNode(model, node, anchor, { form, norms }, once, labels.get(node));
+    lowerNode(model, node, anchor, { form, norms, changed: changed ?? null }, once, labels.get(node));
   if (layers.length > 0) patchPlan(model, { lowering: form });
   dropOpset(model);
   return layers.length;
@@ -133,11 +135,18 @@ function labelsOf(model: Model): ReadonlyMap<Node, Label> {
   return labels;
 }
 
+/** How layers are written. */
+interface How {
+  readonly form: Lowering;
+  readonly norms: 'plain' | 'detached';
+  readonly changed: ((layer: Node, change: Value) => void) | null;
+}
+
 function lowerNode(
   model: Model,
   node: Node,
   anchor: Node,
-  { form, norms }: { readonly form: Lowering; readonly norms: 'plain' | 'detached' },
+  { form, norms, changed }: How,
   once: Once,
   known: Label | undefined,
 ): void {
@@ -173,6 +182,7 @@ function lowerNode(
     label,
     once,
     conv,
+    changed: changed && ((change) => changed(node, change)),
   };
   const y = base
     ? b.one('Add', [base, added(layer, x, how)], {}, `${label.prefix}/y`)
@@ -208,6 +218,7 @@ function changedWeight(layer: Layer, w: Value, norms: 'plain' | 'detached'): Val
   const operands = factors.map((_, k) => k);
   const scale = wrapScale(wrap, layer.scale, alphaOf(node));
   const delta = scaledTerm(layer, term, operands, scale, 'as one');
+  layer.changed?.(delta.value);
   if (wrap !== 'add') return wrappedWeight(layer, w, turned(layer, delta.value), wrap, norms);
   const added = turned(layer, cast(layer, delta.value, `s${delta.letters}`));
   return b.one('Add', [w, added], {}, `${label.prefix}/W`);
@@ -226,6 +237,7 @@ function turned({ node, once, weights, label }: Layer, value: Value): Value {
 function wholeDelta(layer: Layer, scale: number): Value {
   const operands = layer.factors.map((_, k) => k);
   const { value, letters } = scaledTerm(layer, layer.term, operands, scale, 'written out');
+  layer.changed?.(value);
   return cast(layer, value, `s${letters}`);
 }
 

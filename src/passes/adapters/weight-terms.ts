@@ -45,6 +45,8 @@ export interface Layer {
   readonly compute: DType;
   readonly label: Label;
   readonly once: Once;
+  /** is told of s D as a matrix in float32, where it is made */
+  readonly changed: ((change: Value) => void) | null;
   /** how the layer slides over x, when it is a convolution */
   readonly conv: {
     readonly filters: readonly number[];

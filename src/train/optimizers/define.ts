@@ -84,12 +84,30 @@ export interface MatrixDef<K extends string, H extends string, S extends string,
   update<T>(x: Matrices<T>, given: Given<T, H, S, C>, shape: readonly [number, number]): Next<T, S>;
 }
 
+/** The form that whole changes of weights are brought to after each step: of rank r each, or of Tucker rank r as a stack. */
+export type Projection = 'low-rank' | 'tucker';
+
+/**
+ * The update of another optimizer, of the whole change that an adapter makes to each weight. The host projects changes to the form
+ * of the adapter after each step; weights that are trained in full have no projection.
+ */
+export interface ProjectedDef<
+  K extends string = string,
+  H extends string = string,
+  S extends string = string,
+  C extends string = string,
+> extends Common<K, H, S, C> {
+  readonly arithmetic: 'projected';
+  readonly projection: Projection;
+  update<T>(x: Elementwise<T>, given: Given<T, H, S, C>): Next<T, S>;
+}
+
 export type OptimizerDef<
   K extends string = string,
   H extends string = string,
   S extends string = string,
   C extends string = string,
-> = ElementwiseDef<K, H, S, C> | MatrixDef<K, H, S, C>;
+> = ElementwiseDef<K, H, S, C> | MatrixDef<K, H, S, C> | ProjectedDef<K, H, S, C>;
 
 /** Declares an optimizer whose update is of each element by itself: graphs and kernels can have it. */
 export function defineOptimizer<
@@ -109,4 +127,17 @@ export function defineMatrixOptimizer<
   const C extends string = never,
 >(def: Omit<MatrixDef<K, H, S, C>, 'arithmetic'>): MatrixDef<K, H, S, C> {
   return { ...def, arithmetic: 'matrices' };
+}
+
+/** Declares an optimizer that steps whole changes of weights as another one steps parameters, and projects them. */
+export function defineProjected<
+  const K extends string,
+  const H extends string,
+  const S extends string,
+  const C extends string,
+>(
+  { hyper, slots, corrections, update }: ElementwiseDef<string, H, S, C>,
+  own: Pick<ProjectedDef<K>, 'kind' | 'title' | 'doc' | 'projection'> & { readonly kind: K },
+): ProjectedDef<K, H, S, C> {
+  return { hyper, slots, corrections, update, ...own, arithmetic: 'projected' };
 }

@@ -1,10 +1,14 @@
 import { adamw } from './adamw.js';
 import type { OptimizerDef } from './define.js';
+
+export type { Projection } from './define.js';
+
 import { lion } from './lion.js';
 import { muon } from './muon.js';
+import { lotrAdamw, lotrSgd, lowrankAdamw, lowrankSgd } from './projected.js';
 import { sgd } from './sgd.js';
 
-export const OPTIMIZERS = [adamw, sgd, lion, muon] as const;
+export const OPTIMIZERS = [adamw, sgd, lion, muon, lowrankAdamw, lowrankSgd, lotrAdamw, lotrSgd] as const;
 
 /** The optimizer where none is chosen. */
 export const DEFAULT_OPTIMIZER = adamw;

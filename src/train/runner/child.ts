@@ -1,4 +1,5 @@
 import { answerRequests } from '../../backends/ort/answer.js';
+import { projectedApply } from '../projection.js';
 import { LocalRunner } from './local.js';
 import { type RunnerCall, received, sent } from './messages.js';
 import { nodeSessions } from './node-sessions.js';
@@ -10,7 +11,7 @@ let runner: LocalRunner | null = null;
 
 answerRequests<RunnerCall>(async (request) => {
   if (request.call === 'open') {
-    runner = new LocalRunner(request.job, nodeSessions(request.job));
+    runner = new LocalRunner(request.job, nodeSessions(request.job), projectedApply(request.job.signature));
     return null;
   }
   if (!runner) throw new Error('no training directory was opened');

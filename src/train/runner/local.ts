@@ -15,6 +15,7 @@ import type {
   HeldTensor,
   HeldTensors,
   OpenGraph,
+  ProjectedApply,
   RunnerJob,
 } from './runner.js';
 
@@ -27,11 +28,14 @@ export class LocalRunner implements GraphRunner {
   readonly #openGraph: OpenGraph;
   readonly #held = new Map<string, HeldTensor | DeviceTensor>();
   readonly #sessions = new Map<string, GraphSession>();
+  readonly #projection: ProjectedApply | null;
   #sum: GradientSum | null = null;
 
-  constructor(job: RunnerJob, openGraph: OpenGraph) {
+  /** `projection`: needed for directories whose optimizer has one. */
+  constructor(job: RunnerJob, openGraph: OpenGraph, projection: ProjectedApply | null) {
     this.#job = job;
     this.#openGraph = openGraph;
+    this.#projection = projection;
   }
 
   async load(tensors: HeldTensors): Promise<void> {
@@ -78,7 +82,10 @@ export class LocalRunner implements GraphRunner {
   async apply(weight: number, scalars: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds> {
     const gradients = Object.entries(this.#sum!.feeds(weight));
     this.#sum = null;
-    return this.run('apply', bare([...Object.entries(scalars), ...gradients]), outputs);
+    const given = [...Object.entries(scalars), ...gradients];
+    const all = bare(given);
+    if (!this.#job.signature.changes) return this.run('apply', all, outputs);
+    return this.#projection!.apply(this, (name, tensor) => this.#hold(name, tensor), all, outputs);
   }
 
   async close(): Promise<void> {

@@ -36,6 +36,17 @@ export type OpenGraph = (
   kept: readonly string[],
 ) => Promise<GraphSession>;
 
+/** The step of an optimizer with a projection: apply.onnx, and what the host does before and after. */
+export interface ProjectedApply {
+  /** `hold`: takes a tensor in place of the held one; `given`: gradients and scalars. */
+  apply(
+    runner: Pick<GraphRunner, 'save' | 'run'>,
+    hold: (name: string, tensor: HeldTensor) => void,
+    given: OrtFeeds,
+    outputs: readonly string[],
+  ): Promise<OrtFeeds>;
+}
+
 /** What a runner needs to know of a training directory. */
 export interface RunnerJob {
   /** what messages call the folder */
@@ -63,7 +74,7 @@ export interface GraphRunner {
   readSum(): Promise<Float64Array>;
   /** Takes another sum in place of the held one. */
   writeSum(values: Float64Array): Promise<void>;
-  /** One optimizer step with the held sum, divided by `weight`. `scalars` of apply.onnx; gives its outputs of these names. */
+  /** One optimizer step with the held sum, divided by `weight`, and its projection where the optimizer has one. `scalars` of apply.onnx; gives its outputs of these names. */
   apply(weight: number, scalars: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds>;
   close(): Promise<void>;
 }
