@@ -12,7 +12,7 @@ import {
 import { forEachModel } from '../each.js';
 import { allRewrittenAt, modelAt, modelsAt } from '../find-model.js';
 import type { Run } from '../program.js';
-import { addOptions, valuesOf } from './from-set.js';
+import { addOptions, givenOf, valuesOf } from './from-set.js';
 
 /** rewrite, merge, extract, apply, convert, strip: the commands that put adapters in, take them out, or fold them in. */
 export function declareAdapterCommands(program: Command, run: Run): void {
@@ -133,19 +133,34 @@ Examples:
   const compress = program
     .command('compress')
     .description(
-      'write many LoRA adapters as LoTR: factors that all share, and a small file of cores for each',
+      'write many LoRA adapters as LoTR: factors that all share, and a small file of cores for each; or a LoTR adapter at a smaller rank',
     )
-    .argument('<adapter...>', 'LoRA adapters of one model, of PEFT, kohya or lotrc')
+    .argument(
+      '<adapter...>',
+      'LoRA adapters of one model, of PEFT, kohya or lotrc; or one LoTR adapter or model',
+    )
     .addHelpText(
       'after',
       `
 Examples:
   lotrc compress tenants/* --tolerance 1e-2 -o fleet/
-  lotrc apply model.onnx fleet/first.safetensors`,
+  lotrc apply model.onnx fleet/first.safetensors
+  lotrc compress model.lotr.onnx --to-parameters 4096 -o small.safetensors`,
     );
   addOptions(compress, COMPRESS).action(async (adapters: readonly string[]) => {
-    const { compressCommand } = await import('../commands/compress.js');
-    compressCommand(adapters, valuesOf(compress, COMPRESS), run);
+    const values = valuesOf(compress, COMPRESS);
+    if (values.toParameters === undefined) {
+      const { compressCommand } = await import('../commands/compress.js');
+      compressCommand(adapters, values, run);
+      return;
+    }
+    const { truncateCommand } = await import('../commands/truncate.js');
+    truncateCommand(
+      adapters,
+      { ...values, toParameters: values.toParameters },
+      givenOf(compress, COMPRESS),
+      run,
+    );
   });
 
   const strip = program

@@ -109,6 +109,20 @@ export const badFleet = defineCode<{ file: string; why: string }>({
   }),
 });
 
+export const cannotTruncate = defineCode<{ file: string; why: string }>({
+  code: 'LOTR7503',
+  severity: 'error',
+  title: 'an adapter cannot be made smaller',
+  explain:
+    '`lotrc compress ADAPTER --to-parameters N` takes a LoTR adapter, or a model with one, to a smaller rank. Other methods have no cores ' +
+    'between factors that layers share. Of every rank there is one number of trained values: N must lie between those of rank 1 and of the adapter.',
+  make: ({ file, why }) => ({
+    message: `the adapter cannot be made smaller: ${why}`,
+    at: { kind: 'file', file },
+    hint: '`lotrc inspect MODEL --json` shows method, ranks and layers',
+  }),
+});
+
 export const cannotCombine = defineCode<{ why: string; hint: string }>({
   code: 'LOTR7601',
   severity: 'error',

@@ -235,7 +235,11 @@ export const COMPRESS = defineOptions({
     type: file,
     short: 'o',
     required: true,
-    doc: 'folder of the compressed adapters: shared.safetensors, and NAME.safetensors for each',
+    doc: 'folder of the compressed adapters: shared.safetensors, and NAME.safetensors for each; with --to-parameters the adapter file',
+  },
+  toParameters: {
+    type: whole(1),
+    doc: 'of one LoTR adapter, or a model with it: the largest rank whose factors have at most so many trained values',
   },
   tolerance: {
     type: real({ above: 0, below: 1 }),
