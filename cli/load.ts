@@ -1,5 +1,4 @@
-import { cannotRead } from '../src/ir/codes/load.js';
-import { fail } from '../src/ir/diagnostics.js';
+import { refuseUnreadable } from '../src/ir/files/refuse-unreadable.js';
 import { readRegular } from '../src/ir/files/regular.js';
 import { Unreadable } from '../src/ir/files/unreadable.js';
 import type { Model } from '../src/ir/model.js';
@@ -20,7 +19,7 @@ export function readText(path: string): string {
   try {
     return readRegular(path).toString('utf8');
   } catch (error) {
-    if (error instanceof Unreadable) fail(cannotRead({ file: path, why: error.message }));
+    if (error instanceof Unreadable) refuseUnreadable(path, error);
     throw error;
   }
 }

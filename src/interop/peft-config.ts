@@ -1,8 +1,8 @@
 import { badPeft, peftFeature } from '../ir/codes/files.js';
-import { cannotRead } from '../ir/codes/load.js';
 import { fail } from '../ir/diagnostics.js';
 import { type Json, JsonError, type JsonObject, parseJson } from '../ir/files/json.js';
 import { lengthOfFile } from '../ir/files/length-of.js';
+import { refuseUnreadable } from '../ir/files/refuse-unreadable.js';
 import { readRegular } from '../ir/files/regular.js';
 import { Unreadable } from '../ir/files/unreadable.js';
 import { matching, mayBacktrack, patternSeconds, TooLong } from '../ir/time-limit.js';
@@ -159,7 +159,7 @@ export function readPeftConfig(file: string): PeftConfig {
     if (size > MAX_CONFIG) refuse('the configuration is larger than 16 MiB');
     text = readRegular(file).toString('utf8');
   } catch (error) {
-    if (error instanceof Unreadable) fail(cannotRead({ file, why: error.message }));
+    if (error instanceof Unreadable) refuseUnreadable(file, error);
     throw error;
   }
   let value: Json;

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, lstatSync, readSync } from 'node:fs';
 import type { ByteSource } from '../carried.js';
-import { cannotRead, fileChanged, malformed } from '../codes/load.js';
+import { fileChanged, malformed } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
+import { refuseUnreadable } from './refuse-unreadable.js';
 import { openRegular } from './regular.js';
 import { Unreadable } from './unreadable.js';
 
@@ -96,7 +97,7 @@ function open(path: string): ReturnType<typeof openRegular> {
   try {
     return openRegular(path);
   } catch (error) {
-    if (error instanceof Unreadable) fail(cannotRead({ file: path, why: error.message }));
+    if (error instanceof Unreadable) refuseUnreadable(path, error);
     throw error;
   }
 }
