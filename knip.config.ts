@@ -11,6 +11,7 @@ export default {
     'cli/dev/gen-*.ts!',
     'bench/{run,start,scale,compress}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
+    'bench/federated/run.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
     'bench/infer/run.ts!',
     'bench/quality/{data,grids,report,run}.ts!',

@@ -20,6 +20,7 @@ export const SITE_SECTIONS = {
     ['training', 'Training'],
     ['streaming', 'Data larger than memory'],
     ['distributed', 'Several processes'],
+    ['scale', 'Internet scale, on paper'],
     ['init', 'Initial factors'],
     ['methods', 'Adapter methods'],
     ['interop', 'Other programs'],
