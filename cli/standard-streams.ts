@@ -104,7 +104,10 @@ function writeAll(fd: number, chunk: Uint8Array): void {
     try {
       done += writeSync(fd, chunk, done);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      // a reader such as `head` closed the pipe early: the command ends without a complaint
+      if (code === 'EPIPE') process.exit(process.exitCode ?? 0);
+      if (code !== 'EAGAIN') throw error;
       pause(PAUSE_MS);
     }
   }

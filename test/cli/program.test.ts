@@ -381,11 +381,15 @@ describe('commands', () => {
 });
 
 describe('the built program', () => {
-  test('ends quietly when the reader of its output goes away', () => {
+  test.each([
+    ['explain --json', 'head -c 10'],
+    // the reader is gone before the first byte
+    ['print test/data/cases/train/gpt2c.onnx -o -', 'exec <&-; sleep 3'],
+  ])('`%s` ends quietly when the reader of its output goes away', (words, reader) => {
     const { stderr, status } = spawnSync(
       'bash',
-      ['-c', `set -o pipefail; "${process.execPath}" "${PROGRAM}" explain --json | head -c 10`],
-      { encoding: 'utf8' },
+      ['-c', `set -o pipefail; "${process.execPath}" "${PROGRAM}" ${words} | (${reader})`],
+      { encoding: 'utf8', cwd: join(import.meta.dirname, '../..') },
     );
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   });
