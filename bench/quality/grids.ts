@@ -53,7 +53,8 @@ const CHARLM: Base = {
   options: { maxSteps: 60, evalEvery: 60, batchSize: 8, maxLength: 128 },
 };
 
-const RATES = [0.0005, 0.002, 0.008];
+/** Rates that are tried: for adapters, and for weights of the model, which want smaller ones. */
+const RATES = { adapters: [0.002, 0.008, 0.032], weights: [0.0005, 0.002, 0.008] };
 const SEEDS = [0, 1, 2];
 
 /** The rank whose count is nearest to a size; null where none is near. Counts grow with the rank. */
@@ -108,7 +109,9 @@ function pointsOf(base: Base): readonly GridValues[] {
     { method: 'head.json', rank: 1, alsoTrain: [base.head] },
     { method: 'full.json', rank: 1, alsoTrain: ['.*'] },
   ];
-  return [...adapters, ...weights];
+  const tried = (points: readonly GridValues[], rates: readonly number[]): readonly GridValues[] =>
+    points.flatMap((point) => rates.map((lr) => ({ ...point, lr })));
+  return [...tried(adapters, RATES.adapters), ...tried(weights, RATES.weights)];
 }
 
 function gridOf(base: Base, task: GridValues): Grid {
@@ -117,7 +120,7 @@ function gridOf(base: Base, task: GridValues): Grid {
     model: base.model,
     options: { targets: base.targets, ...base.options, ...task },
     points: pointsOf(base),
-    grid: { lr: RATES, seed: SEEDS },
+    grid: { seed: SEEDS },
   };
 }
 
