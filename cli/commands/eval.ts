@@ -21,7 +21,7 @@ import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count, num, table } from '../text.js';
 import { readingOptions, unusedNotes } from '../train-options.js';
-import { evaluationText } from './train.js';
+import { evaluationText } from '../training-text.js';
 
 type EvalOptions = ValuesOf<typeof EVAL>;
 

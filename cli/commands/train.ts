@@ -8,15 +8,12 @@ import type { ValuesOf } from '../../src/options/define.js';
 import { readPosition } from '../../src/train/checkpoint.js';
 import { classesText } from '../../src/train/data/labels.js';
 import { ALONE, type ProcessGroup } from '../../src/train/distributed/group.js';
-import { bytesOfStep } from '../../src/train/distributed/wire.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
-import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
 import {
   RUN_FILES,
-  type Started,
   type TrainEvents,
   type Trained,
   type TrainRequest,
@@ -29,8 +26,9 @@ import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { Reporter } from '../reporter.js';
 import { suggest, tell } from '../tell.js';
-import { count, num } from '../text.js';
+import { num } from '../text.js';
 import { resumed, unusedNotes } from '../train-options.js';
+import { evaluationText, introduction } from '../training-text.js';
 import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
@@ -200,26 +198,8 @@ function ignored(request: TrainRequest, given: ReadonlySet<string>): readonly Di
   return idle.map(({ option, why }) => optionIgnored({ option, why }));
 }
 
-function introduction(info: Started): string {
-  const { examples, evalExamples, perEpoch, total, parameters, unit, ranks } = info;
-  const held = evalExamples > 0 ? `, ${num(evalExamples)} for evaluation` : '';
-  return (
-    `${count(examples, unit)}${held}; ${count(perEpoch, 'step')} an epoch, ${num(total)} in all; ` +
-    `${num(parameters)} trainable parameters${ranks > 1 ? `; ${num(ranks)} processes, each sends ${num(bytesOfStep(parameters, ranks))} bytes in a step` : ''}\n`
-  );
-}
-
 function evaluationLine(step: number, evaluation: Evaluation, best: boolean): string {
   return `step ${num(step)}: evaluation ${evaluationText(evaluation)}${best ? ' (best so far)' : ''}`;
-}
-
-export function evaluationText({ terms, ...evaluation }: Evaluation): string {
-  const each = terms?.map((term) => `${term.output}: ${evaluationText(term)}`).join('; ');
-  const parts = METRIC_NAMES.flatMap((name) => {
-    const value = evaluation[name];
-    return value === null ? [] : [metricDef(name).show(value)];
-  });
-  return `${parts.join(', ')}${each === undefined ? '' : ` (${each})`}`;
 }
 
 interface Interrupt {

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
 import { flagOf, type OptionDef, type OptionSet, type ValuesOf } from '../../src/options/define.js';
-import { BadValue } from '../../src/options/types.js';
-import { usageError } from '../usage.js';
+import { readOption } from '../../src/options/read.js';
 
 /** Gives a command the options of a set, in their order. Values that are none end it with LOTR8001 and exit code 2. */
 export function addOptions(command: Command, set: OptionSet): Command {
@@ -19,14 +18,8 @@ export function addOptions(command: Command, set: OptionSet): Command {
     if (required) option.makeOptionMandatory();
     if (def.default !== undefined) option.default(def.default);
     // what is given replaces a default, also where values are gathered
-    const read = (text: string, before: unknown): unknown => {
-      try {
-        return type.read(text, before === def.default ? undefined : before);
-      } catch (error) {
-        if (!(error instanceof BadValue)) throw error;
-        throw usageError(`${long} ${error.message}`);
-      }
-    };
+    const read = (text: string, before: unknown): unknown =>
+      readOption(key, def, text, before === def.default ? undefined : before);
     command.addOption(option.argParser(read));
   }
   return command;

@@ -5,7 +5,8 @@ import { lengthOfFile } from '../ir/files/length-of.js';
 import { refuseUnreadable } from '../ir/files/refuse-unreadable.js';
 import { readRegular } from '../ir/files/regular.js';
 import { Unreadable } from '../ir/files/unreadable.js';
-import { matching, mayBacktrack, patternSeconds, TooLong } from '../ir/time-limit.js';
+import { matching, mayBacktrack, patternSeconds } from '../ir/time-limit.js';
+import { TooLong } from '../platform/too-long.js';
 
 /** `adapter_config.json` of PEFT: settings by their names, and what they say about a module. */
 

@@ -100,7 +100,7 @@ export function fail(diagnostic: Diagnostic): never {
   throw new LotrcError(diagnostic);
 }
 
-function placeText(at: Place): string {
+export function placeText(at: Place): string {
   switch (at.kind) {
     case 'node':
       return `${at.path.map((part) => JSON.stringify(part)).join(' / ')} (${at.op})${at.input === undefined ? '' : ` input ${at.input}`}`;

@@ -1,36 +1,10 @@
-import { createContext, Script } from 'node:vm';
+import { withinTime } from '#platform';
 
 /** Seconds that a pattern of a foreign file may take on a text: two, and one for each million characters. */
 export const patternSeconds = (text: string): number => 2 + Math.floor(text.length / 1e6);
 
 /** Shorter texts are matched without a watch where the pattern backtracks at most over pairs of places. */
 const SHORT = 1024;
-
-const context = createContext(Object.assign(Object.create(null), { work: null })) as {
-  work: (() => void) | null;
-};
-const script = new Script('work()');
-
-/** The work took longer than it may. */
-export class TooLong extends Error {}
-
-/** Does work that computes only, and gives what it returns. Throws {@link TooLong}, and what the work throws. */
-export function withinTime<T>(seconds: number, work: () => T): T {
-  let result: { readonly value: T } | null = null;
-  context.work = () => {
-    result = { value: work() };
-  };
-  try {
-    // a script with a limit of time is the one thing that Node can stop in the middle of a match
-    script.runInContext(context, { timeout: seconds * 1000 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw new TooLong();
-    throw error;
-  } finally {
-    context.work = null;
-  }
-  return result!.value as T;
-}
 
 /**
  * Whether a pattern may take very long even on a short text: it repeats a group without bound, refers back, or one of its

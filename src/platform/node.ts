@@ -10,6 +10,7 @@ export { diskFiles } from '../ir/files/disk-files.js';
 export { folderOf } from '../ir/files/disk-folder.js';
 export { heapIsFull, heapLimit } from './heap-limit.js';
 export { unpacker } from './unpacker.js';
+export { withinTime } from './within-time.js';
 
 export const sha256 = (): Sha256 => createHash('sha256');
 

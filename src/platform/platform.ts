@@ -37,6 +37,8 @@ export interface Platform {
   unpacker(
     packing: 'gzip' | 'zstd',
   ): ((packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | null;
+  /** Does work that computes only, and gives what it returns. Throws TooLong where work can be stopped, and what the work throws. */
+  withinTime<T>(seconds: number, work: () => T): T;
   /** Ends when signals, timers and messages had their turn. */
   nextTurn(): Promise<void>;
 }

@@ -61,7 +61,7 @@ export interface Checkpoint {
 }
 
 /** Where a run keeps its last checkpoint. */
-interface CheckpointStore {
+export interface CheckpointStore {
   /** null when none was written yet. Throws LOTR8212. */
   read(): Checkpoint | null | Promise<Checkpoint | null>;
   /** Whole or not at all. `state`: parameters and optimizer state. */
@@ -87,7 +87,7 @@ export interface LoopHost {
   /** called with the parameters of the best evaluation so far, before the checkpoint that records it is written */
   keepBest(parameters: ReadonlyMap<string, TensorData>): void | Promise<void>;
   /** called before each checkpoint: a run becomes one that can be resumed with its first */
-  beforeSave(): void;
+  beforeSave(): void | Promise<void>;
   /** called after each step: true, on any rank, ends the run with a checkpoint */
   interrupted(): boolean | Promise<boolean>;
 }
@@ -123,7 +123,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     const state = await sameState(group, run, at.step, host.note);
     requireFinite(run.signature, state, at.step);
     if (group.rank > 0) return;
-    host.beforeSave();
+    await host.beforeSave();
     await checkpoints.write(state, at);
     for (const log of logs) log.checkpoint();
   };

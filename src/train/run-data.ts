@@ -12,6 +12,18 @@ import { signatureTerms } from './labels.js';
 import type { TrainingPlan } from './loop.js';
 import type { LossTerm, Signature } from './signature.js';
 
+/** What is said of a run when it starts. */
+export interface Started {
+  readonly examples: number;
+  readonly evalExamples: number;
+  readonly perEpoch: number;
+  readonly total: number;
+  readonly parameters: number;
+  readonly unit: string;
+  /** processes that train together */
+  readonly ranks: number;
+}
+
 /** What a run trains and evaluates on. */
 export interface RunData {
   readonly data: Dataset;

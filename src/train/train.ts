@@ -32,7 +32,7 @@ import { TRAIN } from './option-set.js';
 import type { Position } from './position.js';
 import { requireFinite } from './require-finite.js';
 import { TrainingRun } from './run.js';
-import { requireEvaluation } from './run-data.js';
+import { requireEvaluation, type Started } from './run-data.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
 import { type RunSettings, readSettings, requireNoRun, requireSame, writeSettings } from './settings.js';
@@ -74,17 +74,6 @@ export interface TrainEvents {
   evaluated(step: number, evaluation: Evaluation, best: boolean): void;
   note(diagnostic: Diagnostic): void;
   interrupted(): boolean;
-}
-
-export interface Started {
-  readonly examples: number;
-  readonly evalExamples: number;
-  readonly perEpoch: number;
-  readonly total: number;
-  readonly parameters: number;
-  readonly unit: string;
-  /** processes that train together */
-  readonly ranks: number;
 }
 
 export interface Trained {

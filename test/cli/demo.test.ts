@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { CONTEXT, Corpus, decode, encode, MODEL, TRAINED_STEPS } from '../../cli/dev/demo/charlm.js';
-import { continued } from '../../cli/dev/demo/sample.js';
+import { continuedText } from '../../cli/dev/demo/sample.js';
 import {
   type DemoRecipe,
   emitWords,
@@ -80,9 +80,9 @@ test.each(allOrFirst(RECIPES))(
 );
 
 test('a continuation is drawn from the model, the same each time, also beyond its context', async () => {
-  const text = await continued(MODEL, 'the United Stat', 4);
+  const text = await continuedText(MODEL, 'the United Stat', 4);
   expect(text.slice(0, 17)).toBe('the United States');
-  expect(await continued(MODEL, 'the United Stat', 4)).toBe(text);
+  expect(await continuedText(MODEL, 'the United Stat', 4)).toBe(text);
   const long = 'America '.repeat(16);
-  expect(await continued(MODEL, long, 2)).toHaveLength(long.length + 2);
+  expect(await continuedText(MODEL, long, 2)).toHaveLength(long.length + 2);
 });

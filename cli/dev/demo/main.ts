@@ -9,7 +9,7 @@ import { table } from '../../text.js';
 import { wrap } from '../../wrap.js';
 import { CONTEXT, Corpus, MODEL, TRAINED_STEPS } from './charlm.js';
 import { picture } from './picture.js';
-import { continued } from './sample.js';
+import { continuedText } from './sample.js';
 import { command, Show } from './show.js';
 import { type DemoRecipe, emitWords, filesOfRun, rewriteWords, type TuneResult, tune } from './tune.js';
 
@@ -97,7 +97,7 @@ for (const [name, model] of [
   ['before', MODEL],
   ['after', file('merged.onnx')],
 ] as const) {
-  const text = (await continued(model, PROMPT, 200)).replace(/\s+/g, ' ');
+  const text = (await continuedText(model, PROMPT, 200)).replace(/\s+/g, ' ');
   show.say(`   ${name}:\n${wrap(text, 90).replace(/^/gm, '     ')}`);
 }
 

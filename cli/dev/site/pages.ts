@@ -28,6 +28,7 @@ export const SITE_SECTIONS = {
     ['plugin', 'Bundlers and vitest'],
     ['core', 'The compiler in a browser'],
     ['runtime', 'In pages and programs'],
+    ['playground', 'The playground'],
     ['onnx-train', 'A training loop of your own'],
     ['kernels', 'GPU kernels'],
     ['logs', 'Logs and reports'],

@@ -15,8 +15,9 @@ const PLAIN: readonly (readonly [RegExp, string])[] = [
 export function characterVocabulary(value: object): Tokenizer | string {
   const { chars } = value as { readonly chars?: unknown };
   if (typeof chars !== 'string' || chars === '') return '"chars" is not a string';
-  const ids = new Map([...chars].map((char, id) => [char, id]));
-  if (ids.size !== [...chars].length) return '"chars" names a character twice';
+  const all = [...chars];
+  const ids = new Map(all.map((char, id) => [char, id]));
+  if (ids.size !== all.length) return '"chars" names a character twice';
   const plain = (text: string): number[] => {
     let normal = text;
     for (const [from, to] of PLAIN) normal = normal.replace(from, to);
@@ -30,6 +31,7 @@ export function characterVocabulary(value: object): Tokenizer | string {
   return {
     padId: ids.get(' ') ?? 0,
     plain,
+    textOf: (tokens) => tokens.map((id) => all[id] ?? '').join(''),
     frame(ids, max): FramedTokens {
       const kept = ids.slice(0, max);
       return { ids: Int32Array.from(kept), types: null, start: 0, from: 0, kept: kept.length };

@@ -1,7 +1,8 @@
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { withinTime } from '#platform';
 import { badTemplate } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
-import { TooLong, withinTime } from '../../ir/time-limit.js';
+import { TooLong } from '../../platform/too-long.js';
 
 /** A message as data sets have it: a role, a text, and whatever the template reads. */
 export type ChatMessage = Readonly<Record<string, unknown>>;

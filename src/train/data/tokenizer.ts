@@ -24,6 +24,8 @@ export interface Tokenizer {
   encode(text: string, pair: string | null, max: number): Encoded;
   /** A stretch of running text without special tokens. */
   plain(text: string): readonly number[];
+  /** The text of tokens; absent where tokens are not parts of a text by themselves. */
+  textOf?(ids: readonly number[]): string;
   /** Tokens that are known already, with the special tokens of a single text around them, at most `max` in all. */
   frame(ids: readonly number[], max: number): FramedTokens;
 }

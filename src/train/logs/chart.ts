@@ -89,7 +89,7 @@ export function figure(options: ChartOptions): string {
 }
 
 /** `name`s with the colour of their line; nothing for a single series. */
-function legend(series: readonly Series[]): string {
+export function legend(series: readonly Series[]): string {
   if (series.length < 2) return '';
   const items = series.map(
     (one, index) => `<li class="${colorOf(one, index)} ${one.look}">${escaped(one.name)}</li>`,

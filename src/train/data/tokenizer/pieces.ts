@@ -1,5 +1,6 @@
 import { toRegExp } from 'oniguruma-to-es';
-import { matching, mayBacktrack, patternSeconds, TooLong } from '../../../ir/time-limit.js';
+import { matching, mayBacktrack, patternSeconds } from '../../../ir/time-limit.js';
+import { TooLong } from '../../../platform/too-long.js';
 import { OTHER_PROGRAM, type Part } from './part.js';
 
 /** A stretch of text on its way to the model. */

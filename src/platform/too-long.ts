@@ -1,0 +1,2 @@
+/** The work took longer than it may. */
+export class TooLong extends Error {}
