@@ -26,9 +26,17 @@ export default {
     'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
     'test/{large/stream,kill/ranks}.ts',
+    'web/page/main.ts!',
+    'web/worker/worker.ts!',
+    'web/vite.config.ts',
     '{.ci,test/support,test/parity,examples/*}/*.mjs',
   ],
-  project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '{.ci,examples/*}/*.mjs'],
+  project: [
+    '{src,cli,bench,web}/**/*.ts!',
+    'test/**/*.{ts,mjs}',
+    '!test/fixtures/**',
+    '{.ci,examples/*}/*.mjs',
+  ],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
   ignoreBinaries: ['mkfifo', 'ip'],
   // pages of tests import them by these names

@@ -18,6 +18,7 @@ const FULL = [
   'test/package.test.ts',
   'test/plugin/{bundlers,vite}.test.ts',
   'test/runtime/{browser,hosts}.test.ts',
+  'test/web/*.test.ts',
 ];
 
 /** Modules of the sources are taken from the build, as Node loads them: for `npm test`, which builds first. */

@@ -14,6 +14,7 @@ const rows = [
     tsc('-p', 'tsconfig.build.json'),
     tsc('-p', 'tsconfig.json', '--noEmit'),
     tsc('-p', 'tsconfig.runtime.json'),
+    tsc('-p', 'tsconfig.web.json'),
   ],
   [[bin('biome'), 'check', '.'], [bin('knip')], [bin('knip'), '--production']],
 ];

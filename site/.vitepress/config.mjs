@@ -14,6 +14,8 @@ export default defineConfig({
     search: { provider: 'local' },
     nav: [
       { text: 'Quick start', link: '/quick-start' },
+      // no page of VitePress: the browser loads it
+      { text: 'Playground', link: '/playground/index.html', target: '_self' },
       { text: 'Guides', link: pages.guides[0].link },
       { text: 'Reference', link: pages.reference[0].link },
     ],

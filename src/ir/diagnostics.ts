@@ -100,7 +100,7 @@ export function fail(diagnostic: Diagnostic): never {
   throw new LotrcError(diagnostic);
 }
 
-export function placeText(at: Place): string {
+export function textOfPlace(at: Place): string {
   switch (at.kind) {
     case 'node':
       return `${at.path.map((part) => JSON.stringify(part)).join(' / ')} (${at.op})${at.input === undefined ? '' : ` input ${at.input}`}`;
@@ -123,9 +123,9 @@ export function placeText(at: Place): string {
  */
 export function formatDiagnostic(d: Diagnostic): string {
   const lines = [`${d.severity} ${d.code}: ${d.message}`];
-  if (d.at) lines.push(`  --> ${placeText(d.at)}`);
+  if (d.at) lines.push(`  --> ${textOfPlace(d.at)}`);
   for (const note of d.notes ?? []) {
-    lines.push(`  note: ${note.message}${note.at ? ` (${placeText(note.at)})` : ''}`);
+    lines.push(`  note: ${note.message}${note.at ? ` (${textOfPlace(note.at)})` : ''}`);
   }
   if (d.hint) lines.push(`  hint: ${d.hint}`);
   return lines.map(visible).join('\n');

@@ -1,0 +1,213 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readLogs } from '../../src/train/logs/find.js';
+import { chromium } from '../support/browser.js';
+import { done } from '../support/classifier.js';
+import { downloaded, Playground, settled } from '../support/playground.js';
+
+/** The playground in Chromium, on wasm, as a user has it. */
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const CHARLM = join(ROOT, 'models/charlm');
+const browser = chromium();
+const root = mkdtempSync(join(tmpdir(), 'lotrc-web-'));
+let playground: Playground;
+
+beforeAll(async () => {
+  if (browser) playground = await Playground.open(browser);
+});
+afterAll(async () => {
+  await playground?.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Short rows, so that steps and texts take little time. */
+const RUN = {
+  maxSteps: '30',
+  batchSize: '3',
+  maxLength: '24',
+  checkpointEvery: '1',
+  lr: '0.01',
+  warmup: '2',
+};
+
+async function fill(page: Page, values: Readonly<Record<string, string>>): Promise<void> {
+  await page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true");
+  for (const [key, value] of Object.entries(values)) await page.fill(`#train-${key}`, value);
+}
+
+/** The sample without its evaluation data, ready to train. */
+async function charlm(page: Page): Promise<void> {
+  await page.click('#sample-charlm');
+  await page.getByLabel('What moby-dick.val.txt is used as').selectOption('beside');
+  await page.check('#provider-wasm');
+  await fill(page, RUN);
+}
+
+describe.skipIf(browser === null)('the playground', () => {
+  let whole: Buffer;
+  let losses: readonly number[] = [];
+
+  /** What the browser keeps of the run: the losses until the last checkpoint. */
+  const lossesOf = async (page: Page): Promise<readonly number[]> => {
+    const text = (await page.evaluate(`(async () => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('lotrc-run');
+      return (await (await folder.getFileHandle('rows.json')).getFile()).text();
+    })()`)) as string;
+    const { steps } = JSON.parse(text) as { readonly steps: readonly { readonly loss: number }[] };
+    return steps.map(({ loss }) => loss);
+  };
+
+  test('adapts and trains charlm: the files are those of the command line, and so are the losses', async () => {
+    const page = await playground.visit(await playground.visitor());
+    await charlm(page);
+    await page.click('#rewrite');
+    await page.waitForSelector('#rewritten:not([hidden])');
+    expect(await page.locator('#plan').innerText()).toMatch(/trainable parameters: 17,920;/);
+    expect(await page.locator('#changes td.come').first().innerText()).not.toBe('');
+    await page.click('#train');
+    expect(await settled(page)).toBe('Done: 30 steps.');
+    expect(await page.locator('#results h3').allInnerTexts()).toEqual(['Before', 'After 30 steps']);
+    losses = await lossesOf(page);
+    const file = (name: string) => join(root, name);
+    for (const what of ['adapter', 'adapted', 'merged'])
+      writeFileSync(file(`page.${what}`), (await downloaded(page, what)).bytes);
+    await page.context().close();
+    whole = readFileSync(file('page.adapter'));
+
+    // the same with the command line
+    const model = join(CHARLM, 'charlm.onnx');
+    const words = ['--method', 'lotr', '--rank', '8', '--scale', '8', '--init', 'fan-in'];
+    await done('rewrite', model, ...words, '-o', file('charlm.lotr.onnx'));
+    const graphs = ['--loss', 'cross-entropy', '--max-norm', '0', '--recompute', 'none'];
+    await done('emit', 'onnx-train', file('charlm.lotr.onnx'), '-o', file('train'), ...graphs);
+    const data = ['--data', join(CHARLM, 'moby-dick.train.txt'), '--tokenizer', join(CHARLM, 'vocab.json')];
+    const run = [
+      '--max-steps',
+      '30',
+      '--batch-size',
+      '3',
+      '--max-length',
+      '24',
+      '--lr',
+      '0.01',
+      '--warmup',
+      '2',
+    ];
+    await done('train', file('train'), ...data, ...run, '-o', file('run'));
+    const [log] = readLogs([file('run')]).logs;
+    const wanted = log!.rows.flatMap(({ split, values }) => (split === 'train' ? [values.get('loss')!] : []));
+    expect(wanted.length).toBe(30);
+    expect(losses.length).toBe(30);
+    for (const [k, loss] of losses.entries())
+      expect(Math.abs(loss / wanted[k]! - 1), `step ${k}`).toBeLessThan(1e-5);
+    writeFileSync(file('page.safetensors'), whole);
+    await done('apply', model, file('page.safetensors'), '-o', file('adapted.onnx'));
+    await done(
+      'merge',
+      file('charlm.lotr.onnx'),
+      '--adapter',
+      file('page.safetensors'),
+      '-o',
+      file('merged.onnx'),
+    );
+    for (const what of ['adapted', 'merged'])
+      expect(readFileSync(file(`page.${what}`)).equals(readFileSync(file(`${what}.onnx`))), what).toBe(true);
+    await done('verify', file('adapted.onnx'), file('merged.onnx'), '--tolerance', '1e-4');
+  });
+
+  test('a run that is paused, and whose tab is loaded again, ends with the same bits', async () => {
+    const page = await playground.visit(await playground.visitor());
+    await charlm(page);
+    await page.click('#train');
+    await page
+      .locator('#saved')
+      .filter({ hasText: /step \d/ })
+      .waitFor();
+    await page.click('#pause');
+    expect(await settled(page)).toMatch(/^The run is paused after \d+ of 30 steps\.$/);
+    await playground.load(page);
+    expect(await page.locator('#held-text').innerText()).toMatch(/^charlm\.onnx, after \d+ steps\.$/);
+    await page.click('#go-on');
+    expect(await settled(page)).toBe('Done: 30 steps.');
+    expect(await lossesOf(page)).toEqual(losses);
+    expect((await downloaded(page, 'adapter')).bytes.equals(whole)).toBe(true);
+    await page.context().close();
+  });
+
+  test('files that cannot be used end with the diagnostics of the command line', async () => {
+    const page = await playground.visit(await playground.visitor());
+    const given = async (...files: readonly { readonly name: string; readonly text: string | Buffer }[]) => {
+      await page.setInputFiles(
+        '#files',
+        files.map(({ name, text }) => ({ name, mimeType: '', buffer: Buffer.from(text) })),
+      );
+      return settled(page);
+    };
+    expect(await given({ name: 'model.onnx', text: 'PK\u0003\u0004 and so on' })).toMatch(
+      /LOTR1001[\s\S]*zip archive[\s\S]*what to do: unpack it/,
+    );
+    expect(await given({ name: 'notes.txt', text: 'no model' })).toMatch(/LOTR8001: there is no model/);
+    const model = readFileSync(join(CHARLM, 'charlm.onnx'));
+    expect(await given({ name: 'model.onnx', text: model.subarray(0, 4000) })).toMatch(/LOTR1001/);
+    // a tokenizer with more characters than the model has rows
+    const chars = Array.from({ length: 300 }, (_, k) => String.fromCharCode(32 + k)).join('');
+    await page.setInputFiles('#files', [
+      { name: 'model.onnx', mimeType: '', buffer: model },
+      { name: 'text.txt', mimeType: '', buffer: Buffer.from(chars) },
+      {
+        name: 'vocab.json',
+        mimeType: '',
+        buffer: Buffer.from(JSON.stringify({ type: 'character', chars })),
+      },
+    ]);
+    await page.waitForSelector('#project:not([hidden])');
+    await page.check('#provider-wasm');
+    await page.fill('#rewrite-rank', 'eight');
+    await page.click('#train');
+    expect(await settled(page)).toMatch(/LOTR8001: --rank takes a whole number/);
+    await page.fill('#rewrite-rank', '2');
+    await fill(page, RUN);
+    await page.click('#train');
+    expect(await settled(page)).toMatch(/LOTR8250/);
+    await page.context().close();
+  });
+
+  test('has no violation that axe-core finds, light and dark, narrow and wide', async () => {
+    const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    const page = await playground.visit(await playground.visitor());
+    await charlm(page);
+    await page.click('#rewrite');
+    await page.waitForSelector('#rewritten:not([hidden])');
+    await page.fill('#train-maxSteps', 'many');
+    await page.click('#train');
+    await settled(page);
+    await page.evaluate(axe);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const width of [360, 1280]) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 800 });
+        const found = await page.evaluate(
+          'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]))',
+        );
+        expect(found, `${colorScheme}, ${width} px`).toEqual([]);
+        const overflow = (await page.evaluate('document.documentElement.scrollWidth - innerWidth')) as number;
+        expect(overflow, `${width} px`).toBeLessThanOrEqual(0);
+      }
+    }
+    await page.context().close();
+  });
+
+  test('asks no other machine for anything', () => {
+    const own = [...playground.asked].filter((url) => url.startsWith(playground.address));
+    // those of its worker too
+    expect(own.some((url) => url.endsWith('.wasm')) && own.some((url) => url.endsWith('.onnx'))).toBe(true);
+    expect([...playground.asked].filter((url) => !own.includes(url) && !/^(?:blob|data):/.test(url))).toEqual(
+      [],
+    );
+  });
+});
