@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RandomStream } from '../../src/init/rng.js';
+import { kebab } from '../../src/options/flags.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import { chromium } from '../support/browser.js';
 import { done } from '../support/classifier.js';
+import { EVERYTHING, WHOLE } from '../support/everything.js';
 import { downloaded, Playground, settled } from '../support/playground.js';
+import { sharedDir } from '../support/shared.js';
 
 /** The playground in Chromium, on wasm, as a user has it. */
 
@@ -16,6 +20,9 @@ const CHARLM = join(ROOT, 'models/charlm');
 const browser = chromium();
 const root = mkdtempSync(join(tmpdir(), 'lotrc-web-'));
 let playground: Playground;
+const SHARED = sharedDir();
+/** how often a tab is closed in the middle of a run */
+const CLOSINGS = WHOLE ? 20 : EVERYTHING ? 5 : 2;
 
 beforeAll(async () => {
   if (browser) playground = await Playground.open(browser);
@@ -52,6 +59,42 @@ describe.skipIf(browser === null)('the playground', () => {
   let whole: Buffer;
   let losses: readonly number[] = [];
 
+  /** The losses of the same run, and its model with adapters at `FOLDER.lotr.onnx`. */
+  const commandLine = async (
+    model: string,
+    folder: string,
+    how: {
+      readonly rewrite: readonly string[];
+      readonly emit: readonly string[];
+      readonly data: string;
+      readonly tokenizer: string;
+    },
+  ): Promise<readonly number[]> => {
+    await done('rewrite', model, ...how.rewrite, '-o', `${folder}.lotr.onnx`);
+    await done(
+      'emit',
+      'onnx-train',
+      `${folder}.lotr.onnx`,
+      '-o',
+      folder,
+      '--loss',
+      'cross-entropy',
+      ...how.emit,
+    );
+    const words = Object.entries(RUN).flatMap(([key, value]) => [`--${kebab(key)}`, value]);
+    const run = join(folder, 'run');
+    await done('train', folder, '--data', how.data, '--tokenizer', how.tokenizer, ...words, '-o', run);
+    const [log] = readLogs([run]).logs;
+    return log!.rows.flatMap(({ split, values }) => (split === 'train' ? [values.get('loss')!] : []));
+  };
+
+  const expectLosses = (found: readonly number[], wanted: readonly number[]): void => {
+    expect(wanted.length).toBe(30);
+    expect(found.length).toBe(30);
+    for (const [k, loss] of found.entries())
+      expect(Math.abs(loss / wanted[k]! - 1), `step ${k}`).toBeLessThan(1e-5);
+  };
+
   /** What the browser keeps of the run: the losses until the last checkpoint. */
   const lossesOf = async (page: Page): Promise<readonly number[]> => {
     const text = (await page.evaluate(`(async () => {
@@ -81,30 +124,14 @@ describe.skipIf(browser === null)('the playground', () => {
 
     // the same with the command line
     const model = join(CHARLM, 'charlm.onnx');
-    const words = ['--method', 'lotr', '--rank', '8', '--scale', '8', '--init', 'fan-in'];
-    await done('rewrite', model, ...words, '-o', file('charlm.lotr.onnx'));
-    const graphs = ['--loss', 'cross-entropy', '--max-norm', '0', '--recompute', 'none'];
-    await done('emit', 'onnx-train', file('charlm.lotr.onnx'), '-o', file('train'), ...graphs);
-    const data = ['--data', join(CHARLM, 'moby-dick.train.txt'), '--tokenizer', join(CHARLM, 'vocab.json')];
-    const run = [
-      '--max-steps',
-      '30',
-      '--batch-size',
-      '3',
-      '--max-length',
-      '24',
-      '--lr',
-      '0.01',
-      '--warmup',
-      '2',
-    ];
-    await done('train', file('train'), ...data, ...run, '-o', file('run'));
-    const [log] = readLogs([file('run')]).logs;
-    const wanted = log!.rows.flatMap(({ split, values }) => (split === 'train' ? [values.get('loss')!] : []));
-    expect(wanted.length).toBe(30);
-    expect(losses.length).toBe(30);
-    for (const [k, loss] of losses.entries())
-      expect(Math.abs(loss / wanted[k]! - 1), `step ${k}`).toBeLessThan(1e-5);
+    const adapters = ['--method', 'lotr', '--rank', '8', '--scale', '8', '--init', 'fan-in'];
+    const wanted = await commandLine(model, file('charlm'), {
+      rewrite: adapters,
+      emit: ['--max-norm', '0', '--recompute', 'none'],
+      data: join(CHARLM, 'moby-dick.train.txt'),
+      tokenizer: join(CHARLM, 'vocab.json'),
+    });
+    expectLosses(losses, wanted);
     writeFileSync(file('page.safetensors'), whole);
     await done('apply', model, file('page.safetensors'), '-o', file('adapted.onnx'));
     await done(
@@ -136,6 +163,66 @@ describe.skipIf(browser === null)('the playground', () => {
     expect(await settled(page)).toBe('Done: 30 steps.');
     expect(await lossesOf(page)).toEqual(losses);
     expect((await downloaded(page, 'adapter')).bytes.equals(whole)).toBe(true);
+    await page.context().close();
+  });
+
+  test('a tab that is closed at random moments: the run goes on to the same bits', async () => {
+    const context = await playground.visitor();
+    const random = new RandomStream(1, 'closings');
+    let resumed = 0;
+    const begun = async (page: Page): Promise<void> => {
+      if (await page.locator('#held').isVisible()) {
+        resumed++;
+        await page.click('#go-on');
+      } else {
+        await charlm(page);
+        await page.click('#train');
+      }
+    };
+    for (let closing = 0; closing < CLOSINGS; closing++) {
+      const page = await playground.visit(context);
+      await begun(page);
+      // a run takes about so long from its start to its end
+      await page.waitForTimeout(Math.floor(6000 * random.uniform(closing)));
+      await page.close();
+    }
+    const page = await playground.visit(context);
+    await begun(page);
+    expect(await settled(page)).toBe('Done: 30 steps.');
+    expect(await lossesOf(page)).toEqual(losses);
+    expect((await downloaded(page, 'adapter')).bytes.equals(whole)).toBe(true);
+    console.log(`${resumed} of ${CLOSINGS + 1} visits went on with a run`);
+    await context.close();
+  });
+
+  test.skipIf(SHARED === null)('a model of a family that the page has no sample of', async () => {
+    const model = join(SHARED!, 'models/exports/llama_ts17_eager.onnx');
+    const given = {
+      'llama.onnx': readFileSync(model),
+      'text.txt': readFileSync(join(CHARLM, 'moby-dick.val.txt')).subarray(0, 20_000),
+      'vocab.json': Buffer.from(
+        JSON.stringify({ type: 'character', chars: ' abcdefghijklmnopqrstuvwxyz.,;-\n' }),
+      ),
+    };
+    for (const [name, bytes] of Object.entries(given)) writeFileSync(join(root, name), bytes);
+    const page = await playground.visit(await playground.visitor());
+    await page.setInputFiles(
+      '#files',
+      Object.keys(given).map((name) => join(root, name)),
+    );
+    await page.waitForSelector('#project:not([hidden])');
+    await page.check('#provider-wasm');
+    await page.fill('#rewrite-rank', '3');
+    await fill(page, RUN);
+    await page.click('#train');
+    expect(await settled(page)).toBe('Done: 30 steps.');
+    const wanted = await commandLine(model, join(root, 'llama'), {
+      rewrite: ['--rank', '3'],
+      emit: [],
+      data: join(root, 'text.txt'),
+      tokenizer: join(root, 'vocab.json'),
+    });
+    expectLosses(await lossesOf(page), wanted);
     await page.context().close();
   });
 
