@@ -109,8 +109,8 @@ async function* tableLines(
   }
 }
 
-/** What a parser makes of bytes. Its streams are those of Node, or stand-ins for browsers, which have less: events, and `read`. */
-async function* parsed(chunks: AsyncIterable<Uint8Array>, parser: Parser): AsyncGenerator<CsvRow> {
+/** What a parser makes of a text. Its streams are those of Node, or stand-ins for browsers, which have less: events, and `read`. */
+async function* parsed(chunks: AsyncIterable<string>, parser: Parser): AsyncGenerator<CsvRow> {
   const failed: unknown[] = [];
   const ended = new Promise<void>((resolve) => {
     parser.on('error', (error: unknown) => {
@@ -137,21 +137,18 @@ const SHORTER = 'divide it into several records';
 const UNQUOTED =
   'a quote that is not closed takes in all that follows: close it, or give --quote none when quotes are a part of the texts';
 
-/** The bytes of a file that is UTF-8. Throws LOTR8204 where it is not. */
-async function* checked(source: Source): AsyncGenerator<Uint8Array> {
+/** The text of a file that is UTF-8, piece by piece. Throws LOTR8204 where it is not. */
+async function* checked(source: Source): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  const check = (bytes?: Uint8Array): void => {
+  const decoded = (bytes?: Uint8Array): string => {
     try {
-      decoder.decode(bytes, { stream: bytes !== undefined });
+      return decoder.decode(bytes, { stream: bytes !== undefined });
     } catch {
-      fail(badData({ file: source.file, why: 'it is not UTF-8' }));
+      return fail(badData({ file: source.file, why: 'it is not UTF-8' }));
     }
   };
-  for await (const chunk of source.contentChunks()) {
-    check(chunk);
-    yield chunk;
-  }
-  check();
+  for await (const chunk of source.contentChunks()) yield decoded(chunk);
+  yield decoded();
 }
 
 /** Throws LOTR8204 when no record can be used. */
