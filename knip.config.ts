@@ -26,9 +26,7 @@ export default {
     'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
     'test/{large/stream,kill/ranks}.ts',
-    'web/page/main.ts!',
     'web/worker/worker.ts!',
-    'web/vite.config.ts',
     '{.ci,test/support,test/parity,examples/*}/*.mjs',
   ],
   project: [

@@ -50,7 +50,7 @@ export interface About {
   readonly withoutCheckpoints: string | null;
 }
 
-export interface HeldRun {
+interface HeldRun {
   readonly model: string;
   /** steps in its checkpoint */
   readonly step: number;
@@ -73,7 +73,7 @@ export interface ProjectView {
   readonly texts: AllTexts | null;
 }
 
-export interface ChangeView {
+interface ChangeView {
   readonly before: string | null;
   readonly after: string | null;
 }
@@ -131,8 +131,7 @@ export type RunEvent =
   | { readonly kind: 'saved'; readonly step: number }
   | { readonly kind: 'sample'; readonly row: SampleView };
 
-export const DOWNLOADS = ['adapter', 'adapted', 'merged'] as const;
-export type Download = (typeof DOWNLOADS)[number];
+export type Download = 'adapter' | 'adapted' | 'merged';
 
 export interface TrainRequest {
   readonly texts: AllTexts;

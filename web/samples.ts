@@ -17,7 +17,7 @@ export interface SampleProject {
   readonly texts: AllTexts;
 }
 
-export interface SampleFile {
+interface SampleFile {
   readonly name: string;
   readonly role: Role;
   readonly url: string;

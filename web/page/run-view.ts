@@ -22,6 +22,7 @@ export function showRun({
   samples = [...rows.samples];
   byId('run').hidden = false;
   byId('run-text').textContent = summary;
+  byId('saved').textContent = '';
   byId('rate-unit').textContent = `${unit} per second`;
   byId<HTMLProgressElement>('progress').max = total;
   draw();
