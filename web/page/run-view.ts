@@ -21,7 +21,7 @@ export function showRun({
   evaluations = [...rows.evaluations];
   samples = [...rows.samples];
   byId('run').hidden = false;
-  byId('run-text').textContent = summary;
+  byId('run-text').textContent = summary.trim();
   byId('saved').textContent = '';
   byId('rate-unit').textContent = `${unit} per second`;
   byId<HTMLProgressElement>('progress').max = total;
