@@ -180,7 +180,7 @@ describe.skipIf(browser === null)('the playground', () => {
     await page.context().close();
   });
 
-  test('a tab that is closed at random moments: the run goes on to the same bits', async () => {
+  test.skipIf(!EVERYTHING)('a tab that is closed at random moments: the run goes on to the same bits', async () => {
     const context = await playground.visitor();
     const random = new RandomStream(1, 'closings');
     const ended = async (page: Page): Promise<void> => {
