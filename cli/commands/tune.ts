@@ -8,6 +8,7 @@ import { cannotTune } from '../../src/ir/codes/build.js';
 import { noTrainingData } from '../../src/ir/codes/train.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { makeFolders } from '../../src/ir/files/folders.js';
+import { planModel } from '../../src/ir/onnx/writer.js';
 import { visible } from '../../src/ir/visible.js';
 import { defaultsOf, flagOf, type OptionSet, type ValuesOf } from '../../src/options/define.js';
 import { APPLY, MERGE, REWRITE, SELECT } from '../../src/options/sets/adapters.js';
@@ -69,6 +70,8 @@ export async function tuneCommand(
     exitCode: EXIT.ok,
   };
   let proposal: Proposal | null = null;
+  // throws before anything is trained where weights cannot be referred to, or do not fit into one file
+  planModel(loadModel(path), places.adapted, { weights: options.weights });
   if (options.resume) refuseFixed(given);
   else {
     if (options.data === undefined) fail(noTrainingData({}));

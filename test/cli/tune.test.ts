@@ -40,6 +40,12 @@ describe('a classifier', () => {
     data = ['--data', at('data.jsonl'), '--tokenizer', made.tokenizer, '--batch-size', '7', '--threads', '1'];
   });
 
+  test('is not trained where its results could not be written (LOTR1203)', async () => {
+    const { code, err } = await lotrc('tune', model, ...data, '--weights', 'link', '-o', at('linked'));
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('error LOTR1203:') });
+    expect(existsSync(at('linked'))).toBe(false);
+  });
+
   test('is tuned as the four commands would, with options that fit it', async () => {
     const { code, out, err } = await lotrc(
       'tune',
