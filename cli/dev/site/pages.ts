@@ -33,6 +33,7 @@ export const SITE_SECTIONS = {
     ['kernels', 'GPU kernels'],
     ['logs', 'Logs and reports'],
     ['experiments', 'Studies of many runs'],
+    ['quality', 'Methods at equal size'],
   ],
   reference: [
     ['command-line', 'The command line'],
