@@ -12,7 +12,7 @@ import { tablesOf } from './tables.js';
 
 /**
  * `report.js FOLDER`: of the studies in FOLDER, results/GRID.jsonl, a line for each run in the form of PEFT's method comparison, and
- * report.html and tables.md. What is not there yet is left out.
+ * report.html and tables.markdown. What is not there yet is left out.
  */
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('report.js FOLDER');
@@ -30,7 +30,7 @@ writeAtomically([
       sections,
     ),
   ),
-  textOutput(join(folder, 'tables.md'), tablesOf(sections)),
+  textOutput(join(folder, 'tables.markdown'), tablesOf(sections)),
 ]);
 for (const name of [...TASKS, ...MAPS].filter(started)) {
   const runs = new Map(gridOf(name).map((run): [string, StudyRun] => [run.id, run]));

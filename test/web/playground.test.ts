@@ -180,48 +180,51 @@ describe.skipIf(browser === null)('the playground', () => {
     await page.context().close();
   });
 
-  test.skipIf(!EVERYTHING)('a tab that is closed at random moments: the run goes on to the same bits', async () => {
-    const context = await playground.visitor();
-    const random = new RandomStream(1, 'closings');
-    const ended = async (page: Page): Promise<void> => {
-      expect(await settled(page)).toBe('Done: 30 steps.');
-      expect(await lossesOf(page)).toEqual(losses);
-      expect((await downloaded(page, 'adapter')).bytes.equals(whole)).toBe(true);
-    };
-    /** Begins a run, or goes on with the one that is held; the steps that it has. */
-    const begun = async (page: Page): Promise<number> => {
-      if (await page.locator('#held').isVisible()) {
-        const [, text] = /after (\d+) steps/.exec(await page.locator('#held-text').innerText())!;
-        const steps = Number(text);
-        await page.click(steps < 30 ? '#go-on' : '#forget');
-        if (steps < 30) return steps;
+  test.skipIf(!EVERYTHING)(
+    'a tab that is closed at random moments: the run goes on to the same bits',
+    async () => {
+      const context = await playground.visitor();
+      const random = new RandomStream(1, 'closings');
+      const ended = async (page: Page): Promise<void> => {
+        expect(await settled(page)).toBe('Done: 30 steps.');
+        expect(await lossesOf(page)).toEqual(losses);
+        expect((await downloaded(page, 'adapter')).bytes.equals(whole)).toBe(true);
+      };
+      /** Begins a run, or goes on with the one that is held; the steps that it has. */
+      const begun = async (page: Page): Promise<number> => {
+        if (await page.locator('#held').isVisible()) {
+          const [, text] = /after (\d+) steps/.exec(await page.locator('#held-text').innerText())!;
+          const steps = Number(text);
+          await page.click(steps < 30 ? '#go-on' : '#forget');
+          if (steps < 30) return steps;
+        }
+        await charlm(page);
+        await page.click('#train');
+        return 0;
+      };
+      let resumed = 0;
+      for (let closing = 0; closing < CLOSINGS; closing++) {
+        const page = await playground.visit(context);
+        const steps = await begun(page);
+        if (steps > 0) resumed++;
+        // some are closed before they get that far
+        if (random.uniform(2 * closing) < 0.8)
+          await page
+            .locator('#saved')
+            .filter({ hasText: /step \d/ })
+            .waitFor();
+        await page.waitForTimeout(Math.floor(300 * random.uniform(2 * closing + 1)));
+        if ((await page.locator('#status').innerText()).startsWith('Done')) await ended(page);
+        await page.close();
       }
-      await charlm(page);
-      await page.click('#train');
-      return 0;
-    };
-    let resumed = 0;
-    for (let closing = 0; closing < CLOSINGS; closing++) {
       const page = await playground.visit(context);
-      const steps = await begun(page);
-      if (steps > 0) resumed++;
-      // some are closed before they get that far
-      if (random.uniform(2 * closing) < 0.8)
-        await page
-          .locator('#saved')
-          .filter({ hasText: /step \d/ })
-          .waitFor();
-      await page.waitForTimeout(Math.floor(300 * random.uniform(2 * closing + 1)));
-      if ((await page.locator('#status').innerText()).startsWith('Done')) await ended(page);
-      await page.close();
-    }
-    const page = await playground.visit(context);
-    if ((await begun(page)) > 0) resumed++;
-    await ended(page);
-    console.log(`${resumed} of ${CLOSINGS + 1} visits went on with a run`);
-    expect(resumed).toBeGreaterThan(CLOSINGS / 2);
-    await context.close();
-  });
+      if ((await begun(page)) > 0) resumed++;
+      await ended(page);
+      console.log(`${resumed} of ${CLOSINGS + 1} visits went on with a run`);
+      expect(resumed).toBeGreaterThan(CLOSINGS / 2);
+      await context.close();
+    },
+  );
 
   test.skipIf(SHARED === null)('a model of a family that the page has no sample of', async () => {
     const model = join(SHARED!, 'models/exports/llama_ts17_eager.onnx');
