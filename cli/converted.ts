@@ -1,9 +1,9 @@
 import type { AdapterFormat, Converted } from '../src/interop/convert.js';
+import { refuseUsage } from '../src/options/usage.js';
 import { filesText, refuseInputs, writeNoting } from './outputs.js';
 import type { Run } from './program.js';
 import { tell } from './tell.js';
 import { count, table } from './text.js';
-import { usageError } from './usage.js';
 
 /** Writes an adapter in another form and says what was kept. `inputs`: files that were read. */
 export function writeConverted(
@@ -26,7 +26,7 @@ export function writeConverted(
 /** Refuses options that this form would ignore. */
 export function requireUse(form: AdapterFormat, { arch }: { readonly arch?: string | undefined }): void {
   if (arch !== undefined && form !== 'gguf')
-    throw usageError('--arch is for adapters of llama.cpp: add --to gguf');
+    refuseUsage('--arch is for adapters of llama.cpp: add --to gguf');
 }
 
 function convertedText({ layers, weights, approximated }: Omit<Converted, 'outputs'>): string {

@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { isFolder } from '../src/ir/files/folders.js';
 import { visible } from '../src/ir/visible.js';
+import { refuseUsage } from '../src/options/usage.js';
 import type { Run } from './program.js';
 import { tell } from './tell.js';
-import { usageError } from './usage.js';
 
 /** What several models cannot share. */
 interface Shared {
@@ -24,14 +24,14 @@ export async function forEachModel(
 ): Promise<void> {
   if (models.length > 1) {
     if (output !== undefined && !/[/\\]$/.test(output) && !isFolder(output))
-      throw usageError(`-o must be a folder for several models: ${output}/`);
+      refuseUsage(`-o must be a folder for several models: ${output}/`);
     const names = models.map((model) => basename(model));
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (output !== undefined && twice !== undefined)
-      throw usageError(`two models are called ${twice}, and their outputs would be one file in ${output}`);
+      refuseUsage(`two models are called ${twice}, and their outputs would be one file in ${output}`);
     if (adapter !== undefined)
-      throw usageError('--adapter is of one model: give the others in commands of their own');
-    if (json) throw usageError('--json is the report on one model: give the others in commands of their own');
+      refuseUsage('--adapter is of one model: give the others in commands of their own');
+    if (json) refuseUsage('--json is the report on one model: give the others in commands of their own');
   }
   for (const model of models) {
     if (models.length > 1) tell(run, `${visible(model)}:\n`);

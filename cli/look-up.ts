@@ -1,6 +1,6 @@
-import type { Command, CommanderError, Option } from 'commander';
+import type { Command, Option } from 'commander';
 import { closest } from '../src/ir/diagnostics.js';
-import { usageError } from './usage.js';
+import { refuseUsage } from '../src/options/usage.js';
 
 /**
  * The words of a command line with its command first: the command is looked up before any option is, so that a mistyped one is
@@ -14,8 +14,7 @@ export function lookUp(
 ): readonly string[] {
   const { before, rest } = leading(argv, common);
   if (rest.length === 0 || rest[0]!.startsWith('-')) {
-    if (rest.length === 0 && before.length > 0)
-      throw usageError(`a command is missing after ${before.join(' ')}`);
+    if (rest.length === 0 && before.length > 0) refuseUsage(`a command is missing after ${before.join(' ')}`);
     return argv;
   }
   const asked = rest[0] === 'help';
@@ -42,17 +41,17 @@ function find(program: Command, words: readonly string[]) {
   for (const word of words) {
     if (command.commands.length === 0 || word.startsWith('-')) break;
     const next = command.commands.find((one) => one.name() === word);
-    if (!next) throw unknownCommand(word, command);
+    if (!next) return unknownCommand(word, command);
     command = next;
     path.push(word);
   }
   return { command, path, words: words.slice(path.length) };
 }
 
-function unknownCommand(name: string, group: Command): CommanderError {
+function unknownCommand(name: string, group: Command): never {
   const names = group.commands.map((command) => command.name());
   const full = group.parent === null ? name : `${group.name()} ${name}`;
-  return usageError(`unknown command '${full}'${didYouMean(name, names)}`);
+  return refuseUsage(`unknown command '${full}'`, didYouMean(name, names));
 }
 
 /** An option that is unknown is reported before one that is missing. */
@@ -65,16 +64,15 @@ function refuseUnknown(command: Command, words: readonly string[]): void {
     const flag = word.split('=')[0]!;
     if (!option && flag !== '--help') {
       const flags = command.options.map(({ long }) => long!);
-      throw usageError(`unknown option '${flag}'${didYouMean(flag, flags)}`);
+      refuseUsage(`unknown option '${flag}'`, didYouMean(flag, flags));
     }
     if (option?.required && !word.includes('=')) at++;
   }
 }
 
-/** As commander says it; `failureOf` makes a hint of it. */
-function didYouMean(word: string, known: readonly string[]): string {
+function didYouMean(word: string, known: readonly string[]): string | undefined {
   const [near] = closest(word, known, 1);
-  return near === undefined ? '' : `\n(Did you mean ${near}?)`;
+  return near === undefined ? undefined : `did you mean ${near}?`;
 }
 
 const named = (options: readonly Option[], word = ''): Option | undefined =>

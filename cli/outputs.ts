@@ -8,13 +8,13 @@ import { safetensorsOutput } from '../src/ir/files/safetensors.js';
 import type { Model } from '../src/ir/model.js';
 import { planModel, type WeightsMode } from '../src/ir/onnx/writer.js';
 import { visible } from '../src/ir/visible.js';
+import { refuseUsage } from '../src/options/usage.js';
 import { requireTyped } from '../src/passes/type-check.js';
 import type { Adapter } from '../src/rewrite.js';
 import { loadModel, TEXT } from './load.js';
 import type { Run } from './program.js';
 import { fileToStdout, isFromStdin, STANDARD } from './standard-streams.js';
 import { num } from './text.js';
-import { usageError } from './usage.js';
 
 /** Marks a file in the place of another one; JSON has no symbols, and does not show it. */
 const REPLACED: unique symbol = Symbol('replaced');
@@ -59,7 +59,7 @@ export function writeArtifacts({ model, adapter, inputs, clobber }: Artifacts, r
     outputs.push(safetensorsOutput(adapter.path, adapter.adapter.tensors, adapter.adapter.metadata));
   if (model) {
     if (model.path.endsWith(TEXT))
-      throw usageError(`${model.path}: a model in text form has no weights; use .onnx`);
+      refuseUsage(`${model.path}: a model in text form has no weights; use .onnx`);
     requireTyped(model.model, () => (model.model.path === null ? null : loadModel(model.model.path)));
     const planned = planModel(model.model, model.path, { weights: model.weights });
     outputs.push(...planned.outputs);
@@ -89,7 +89,7 @@ function artifactToStdout({ model, adapter, inputs }: Artifacts, run: Run): read
       run,
     );
     const [file, data] = written.filter((one) => dirname(one.path) === folder);
-    if (data) throw usageError('-o - writes one file, and the weights are in another: use --weights inline');
+    if (data) refuseUsage('-o - writes one file, and the weights are in another: use --weights inline');
     ({ bytes } = file!);
     return path;
   });
@@ -108,7 +108,7 @@ export function refuseInputs(outputs: readonly string[], inputs: readonly string
     if (!clobber && existsSync(path)) fail(fileIsThere({ file: path }));
     for (const input of inputs) if (sameFile(path, input)) fail(wouldOverwriteInput({ file: path, input }));
     if (outputs.slice(0, index).some((other) => sameFile(path, other))) {
-      throw usageError(`two outputs would go to ${path}`);
+      refuseUsage(`two outputs would go to ${path}`);
     }
   }
 }
@@ -124,7 +124,7 @@ export function defaultOutput(path: string, ending: string): string {
  */
 export function outputFile(given: string | undefined, standard: string): string {
   if (given === undefined && isFromStdin(standard))
-    throw usageError('-o is missing: a model from stdin has no folder for the output');
+    refuseUsage('-o is missing: a model from stdin has no folder for the output');
   if (given === undefined) return standard;
   const folder = /[/\\]$/.test(given) || isFolder(given);
   return folder ? join(given, basename(standard)) : given;

@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { Janitor } from '../src/ir/files/janitor.js';
 import { pause } from '../src/ir/files/pause.js';
 import { visibleLines } from '../src/ir/visible.js';
+import { refuseUsage } from '../src/options/usage.js';
 import type { Io } from './io.js';
-import { usageError } from './usage.js';
 
 /** What stands for stdin or stdout in place of a file. */
 export const STANDARD = '-';
@@ -33,16 +33,16 @@ const dataFromStdin = (): string =>
 export function withData<
   O extends { readonly data?: string | undefined; readonly evalData?: string | undefined },
 >(options: O, model?: string): O {
-  if (options.evalData === STANDARD) throw usageError('--eval-data must be a file: stdin is for --data');
+  if (options.evalData === STANDARD) refuseUsage('--eval-data must be a file: stdin is for --data');
   if (options.data !== STANDARD) return options;
   if (model !== undefined && isFromStdin(model))
-    throw usageError('--data - and the model are both to come from stdin: give one of them as a file');
+    refuseUsage('--data - and the model are both to come from stdin: give one of them as a file');
   return { ...options, data: dataFromStdin() };
 }
 
 /** `named`: the name of the file from its first bytes. */
 function fileFromStdin(what: string, named: (start: Uint8Array) => string): string {
-  if (process.stdin.isTTY) throw usageError(`- reads the ${what} from stdin, which is a terminal here`);
+  if (process.stdin.isTTY) refuseUsage(`- reads the ${what} from stdin, which is a terminal here`);
   const folder = temporaryFolder(FOLDER);
   const buffer = Buffer.allocUnsafe(CHUNK);
   let count = readSome(buffer);

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { depfileText } from '../../src/build/depfile.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { isFolder } from '../../src/ir/files/folders.js';
-import { usageError } from '../usage.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { shownPath } from './find-config.js';
 import type { Built } from './run.js';
 
@@ -29,6 +29,6 @@ export function writeDepfile(path: string, { outcomes, reads, folder }: Built): 
   }
   const shown = (file: string) => shownPath(resolve(folder, file));
   const text = depfileText(outputs.map(shown), inputs.map(shown));
-  if (isFolder(path)) throw usageError(`--depfile names a file, and ${path} is a folder`);
+  if (isFolder(path)) refuseUsage(`--depfile names a file, and ${path} is a folder`);
   writeAtomically([{ path, write: (sink) => sink.write(Buffer.from(text)) }]);
 }

@@ -5,6 +5,7 @@ import { type DType, dtypeText } from '../../src/ir/dtype.js';
 import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { APPLY } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';
 import { apply } from '../../src/rewrite.js';
 import { loweringOf } from '../../src/rewrite-values.js';
@@ -15,7 +16,6 @@ import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { suggest, tell } from '../tell.js';
 import { count, table, weightsText } from '../text.js';
-import { usageError } from '../usage.js';
 
 /** Adds the adapters of a file to a base model, and gives the files that it wrote. */
 export function applyCommand(
@@ -64,11 +64,11 @@ function adapterFor(
 ) {
   const opened = openAdapter(path, model, { headSize });
   if (opened.kind === 'own') {
-    if (moduleMap) throw usageError('--module-map is for adapters of other programs: this one is of lotrc');
+    if (moduleMap) refuseUsage('--module-map is for adapters of other programs: this one is of lotrc');
     return { adapter: opened.adapter, modules: null };
   }
   if (match === 'path')
-    throw usageError('--match path is for adapters of lotrc: others are matched by module paths anyway');
+    refuseUsage('--match path is for adapters of lotrc: others are matched by module paths anyway');
   const { adapter, matched } = bindAdapter(model, opened.foreign, { moduleMap });
   run.reporter.report(leftOutOf(opened.foreign));
   return { adapter, modules: matched };

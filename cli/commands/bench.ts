@@ -9,6 +9,7 @@ import { fail } from '../../src/ir/diagnostics.js';
 import { filesOf } from '../../src/ir/files-of.js';
 import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { copyFiles, FORMS, type FormName, writeForm } from '../bench/forms.js';
 import type { ForwardRequest } from '../bench/forward.js';
 import { benchPage } from '../bench/page.js';
@@ -21,7 +22,6 @@ import { inScratch } from '../scratch.js';
 import { textOutput } from '../study/study.js';
 import { tell } from '../tell.js';
 import { num, table } from '../text.js';
-import { usageError } from '../usage.js';
 
 type BenchOptions = ValuesOf<typeof BENCH>;
 
@@ -29,7 +29,7 @@ type BenchOptions = ValuesOf<typeof BENCH>;
 export async function benchCommand(path: string, options: BenchOptions, run: Run): Promise<void> {
   const { output, json } = options;
   const write = output === undefined ? null : WRITERS[extname(output).toLowerCase()];
-  if (write === undefined) throw usageError(`${output}: give a file that ends in .json, .csv or .html`);
+  if (write === undefined) refuseUsage(`${output}: give a file that ends in .json, .csv or .html`);
   if (output !== undefined) refuseInputs([output], [path], options.clobber);
   const sizes = sizesOf(loadModel(path), options);
   const rows = await inScratch('lotrc-bench-', async (folder) =>
@@ -78,7 +78,7 @@ function sizesOf(model: Model, { batch, seq, dims }: BenchOptions): readonly Siz
   ) => {
     const names = symbols(axis);
     if (names.length === 0 && given !== undefined)
-      throw usageError(
+      refuseUsage(
         `${option}: dimension ${axis} of the inputs has no name in this model, so its extent is fixed`,
       );
     return names.length === 0

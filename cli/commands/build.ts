@@ -1,6 +1,7 @@
 import { type States, stateAt } from '../../src/build/file-state.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { BUILD } from '../../src/options/sets/build.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { build } from '../build/build.js';
 import { eventsTo } from '../build/events.js';
 import { findConfig } from '../build/find-config.js';
@@ -9,16 +10,15 @@ import type { BuildRequest, Built } from '../build/run.js';
 import { EXIT, failureOf } from '../failure.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
-import { usageError } from '../usage.js';
 
 type BuildOptions = ValuesOf<typeof BUILD>;
 
 /** Builds what the config says, once or whenever a file changes. */
 export async function buildCommand(options: BuildOptions, run: Run): Promise<void> {
   const { watch, json, depfile, dryRun, config, cache, jobs, force, clobber } = options;
-  if (watch && json) throw usageError('--json is the result of one build: leave --watch out');
+  if (watch && json) refuseUsage('--json is the result of one build: leave --watch out');
   if (dryRun && (watch || depfile !== undefined))
-    throw usageError(`--dry-run writes nothing: leave ${watch ? '--watch' : '--depfile'} out`);
+    refuseUsage(`--dry-run writes nothing: leave ${watch ? '--watch' : '--depfile'} out`);
   const request: BuildRequest = { config, cache, jobs, force, dryRun, clobber };
   if (!watch) {
     await once(request, options, run);

@@ -7,10 +7,10 @@ import { cannotCombine } from '../../src/ir/codes/interop.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { COMBINE } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { requireUse, writeConverted } from '../converted.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
-import { usageError } from '../usage.js';
 
 /** Adds adapters, each times its weight. */
 export function combineCommand(given: readonly string[], options: ValuesOf<typeof COMBINE>, run: Run): void {
@@ -46,6 +46,6 @@ function weighted(text: string): { readonly file: string; readonly weight: numbe
   if (cut < 0) return { file: text, weight: 1 };
   const weight = text.slice(cut + 1).trim() === '' ? Number.NaN : Number(text.slice(cut + 1));
   if (cut === 0 || !Number.isFinite(weight))
-    throw usageError(`an adapter is given as FILE=WEIGHT with a number, not ${JSON.stringify(text)}`);
+    refuseUsage(`an adapter is given as FILE=WEIGHT with a number, not ${JSON.stringify(text)}`);
   return { file: text.slice(0, cut), weight };
 }

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { OptionSet } from '../../src/options/define.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { bashCompletion } from '../completion/bash.js';
 import { fishCompletion } from '../completion/fish.js';
 import { completedCommands } from '../completion/words.js';
 import { zshCompletion } from '../completion/zsh.js';
 import type { Run } from '../program.js';
-import { usageError } from '../usage.js';
 
 const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion };
 
@@ -18,6 +18,6 @@ export function completionCommand(
 ): void {
   const script = Object.entries(SHELLS).find(([name]) => name === shell)?.[1];
   if (!script)
-    throw usageError(`completion takes ${Object.keys(SHELLS).join(', ')}, not ${JSON.stringify(shell)}`);
+    refuseUsage(`completion takes ${Object.keys(SHELLS).join(', ')}, not ${JSON.stringify(shell)}`);
   run.io.out(script(completedCommands(program, setOf)));
 }

@@ -7,11 +7,11 @@ import { toLora } from '../../src/interop/to-lora.js';
 import { lengthOfFile } from '../../src/ir/files/length-of.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { COMPRESS } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { filesText, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
 import { count, num, table } from '../text.js';
-import { usageError } from '../usage.js';
 
 /** Writes many LoRA adapters as LoTR: shared factors, and cores for each. */
 export function compressCommand(
@@ -28,7 +28,7 @@ export function compressCommand(
   });
   const names = members.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at || name === 'shared');
-  if (twice !== undefined) throw usageError(`two outputs would be called ${twice}.safetensors`);
+  if (twice !== undefined) refuseUsage(`two outputs would be called ${twice}.safetensors`);
   const fleet = fleetOf(members, output, tolerance);
   const inputs = given.flatMap(filesOfAdapter);
   refuseInputs(

@@ -10,6 +10,7 @@ import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/sc
 import type { GpuOptions } from '../../src/backends/option-set.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { DEFAULT_OPTIMIZER } from '../../src/train/optimizers/index.js';
 import { writeFolder } from '../folder.js';
 import { hooksOf } from '../hooks.js';
@@ -18,7 +19,6 @@ import type { Run } from '../program.js';
 import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
 import { count } from '../text.js';
-import { usageError } from '../usage.js';
 
 type EmitGpuOptions = ValuesOf<GpuOptions>;
 
@@ -34,25 +34,25 @@ export async function emitGpuCommand(
 ): Promise<void> {
   const { output } = options;
   if (!options.explain) {
-    if (output === STANDARD) throw usageError('-o names a folder: kernels are several files');
-    if (!output) throw usageError('-o FOLDER is missing (or --explain)');
-    if (options.json) throw usageError('--json is for --explain');
-    if (options.tokens.length > 1) throw usageError('kernels are written for one number of tokens');
+    if (output === STANDARD) refuseUsage('-o names a folder: kernels are several files');
+    if (!output) refuseUsage('-o FOLDER is missing (or --explain)');
+    if (options.json) refuseUsage('--json is for --explain');
+    if (options.tokens.length > 1) refuseUsage('kernels are written for one number of tokens');
   }
   if (options.adapters > 1 && options.for === 'train') {
-    throw usageError('--adapters is for serving: add --for serve');
+    refuseUsage('--adapters is for serving: add --for serve');
   }
   if (options.merge && options.for === 'train') {
-    throw usageError('--merge is for serving one adapter: add --for serve');
+    refuseUsage('--merge is for serving one adapter: add --for serve');
   }
   if (options.merge && options.adapters > 1) {
-    throw usageError('--merge folds one adapter into the weights: leave --adapters out');
+    refuseUsage('--merge folds one adapter into the weights: leave --adapters out');
   }
   if (options.optimizer !== undefined && options.for === 'serve') {
-    throw usageError('--optimizer is for training: leave it out with --for serve');
+    refuseUsage('--optimizer is for training: leave it out with --for serve');
   }
   if (options.arch !== undefined && options.device !== undefined) {
-    throw usageError('--arch and --device exclude each other');
+    refuseUsage('--arch and --device exclude each other');
   }
   const device = deviceOf(backEnd, options);
   const { schedules: file } = options;
@@ -74,7 +74,7 @@ export async function emitGpuCommand(
     }),
   );
   if (tf32 && planned[0]!.dtype !== 'f32') {
-    throw usageError(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
+    refuseUsage(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
   }
   // the plan that is explained is the one that is written
   const { optimizer = DEFAULT_OPTIMIZER.kind } = options;

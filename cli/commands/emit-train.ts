@@ -7,6 +7,7 @@ import type { TrainOptions } from '../../src/backends/onnx-train/options.js';
 import { trainOptionsOf } from '../../src/backends/onnx-train/values.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
@@ -16,16 +17,15 @@ import { inScratch } from '../scratch.js';
 import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
 import { count, num, table, weightsText } from '../text.js';
-import { usageError } from '../usage.js';
 
 type EmitTrainOptions = ValuesOf<typeof ONNX_TRAIN>;
 
 /** Writes a training directory from a rewritten model and says what is in it; with --explain prints what it would compute in. */
 export async function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): Promise<void> {
   const { output } = given;
-  if (output === STANDARD) throw usageError('-o names a folder: a training directory has several files');
-  if (!output && !given.explain) throw usageError('-o DIR is missing (or --explain)');
-  if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
+  if (output === STANDARD) refuseUsage('-o names a folder: a training directory has several files');
+  if (!output && !given.explain) refuseUsage('-o DIR is missing (or --explain)');
+  if (given.link && given.copyBase) refuseUsage('--link and --copy-base exclude each other');
   if (output && !given.explain) refuseInputs([join(output, 'signature.json')], [], given.clobber);
   const options = await withBaseDtype(path, given, run);
   const request = {

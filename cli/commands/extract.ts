@@ -1,6 +1,7 @@
 import { type AdapterFormat, convertAdapter, formatOf } from '../../src/interop/convert.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { EXTRACT } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { requirePlan } from '../../src/passes/plan/plan.js';
 import { extract } from '../../src/rewrite.js';
 import { requireUse, writeConverted } from '../converted.js';
@@ -9,16 +10,13 @@ import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
 import { count, weightsText } from '../text.js';
-import { usageError } from '../usage.js';
 
 export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
   const form = formIn(options);
   requireUse(form, options);
   const { moduleMap, tolerance, model: original } = options;
   if (form !== 'peft' && form !== 'gguf' && (moduleMap || tolerance !== undefined || original !== undefined))
-    throw usageError(
-      '--module-map, --tolerance and --model are for adapters of other programs: add --to peft',
-    );
+    refuseUsage('--module-map, --tolerance and --model are for adapters of other programs: add --to peft');
   if (form !== 'safetensors') {
     extractAs(form, path, options, run);
     return;

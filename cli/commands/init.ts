@@ -10,20 +10,20 @@ import { isFolder } from '../../src/ir/files/folders.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { INIT } from '../../src/options/sets/build.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { CONFIG_NAMES, shownPath } from '../build/find-config.js';
 import { modelsIn, namesIn, tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
 import { outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
-import { usageError } from '../usage.js';
 
 /** Writes a config for a model, or for those in a folder, with options that fit it. */
 export function initCommand(given: string | undefined, options: ValuesOf<typeof INIT>, run: Run): void {
   const output = outputFile(options.output, `lotrc.config.${options.format}`);
   const place = given ?? dirname(output);
   if (options.force && !options.clobber)
-    throw usageError('--force replaces a config, and --no-clobber does not: leave one of them out');
+    refuseUsage('--force replaces a config, and --no-clobber does not: leave one of them out');
   refuseOther(output, options.force);
   const folder = dirname(resolve(output));
   const paths = isFolder(place) ? modelsIn(place) : [place];

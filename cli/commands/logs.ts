@@ -1,5 +1,6 @@
 import type { ValuesOf } from '../../src/options/define.js';
 import type { TO_PARQUET } from '../../src/options/sets/models.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import { parquetOutput } from '../../src/train/logs/parquet.js';
 import { filesText, outputFile, refuseInputs, writeNoting } from '../outputs.js';
@@ -7,7 +8,6 @@ import type { Run } from '../program.js';
 import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
 import { count } from '../text.js';
-import { usageError } from '../usage.js';
 
 /** Event files as one Parquet file; damaged parts are left out with a warning. */
 export function toParquetCommand(
@@ -16,8 +16,7 @@ export function toParquetCommand(
   run: Run,
 ): void {
   const { names, tags, layout, json } = options;
-  if (options.output === STANDARD)
-    throw usageError('a Parquet file is not written to stdout: -o names a file');
+  if (options.output === STANDARD) refuseUsage('a Parquet file is not written to stdout: -o names a file');
   const output = outputFile(options.output, 'logs.parquet');
   const { logs, files, diagnostics } = readLogs(paths, {
     ...(names ? { names } : {}),

@@ -2,6 +2,7 @@ import type { SavedPlan } from '../../src/adapter/saved-plan.js';
 import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { REWRITE } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { type Adapter, rewrite } from '../../src/rewrite.js';
 import { rewriteOptionsOf } from '../../src/rewrite-values.js';
 import { hooksOf, printed } from '../hooks.js';
@@ -12,12 +13,11 @@ import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
-import { usageError } from '../usage.js';
 
 export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, run: Run): void {
   const { withoutData } = options;
   if (withoutData && (options.output ?? options.adapter) !== undefined)
-    throw usageError('--without-data only prints the plan: leave -o and --adapter out');
+    refuseUsage('--without-data only prints the plan: leave -o and --adapter out');
   const { model, plan, adapter } = rewritten(path, options, run);
   if (withoutData) {
     if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files: [] }, null, 2)}\n`);
@@ -25,7 +25,7 @@ export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, 
     return;
   }
   if (options.output === STANDARD && options.adapter === undefined)
-    throw usageError('-o - writes the model to stdout: give --adapter FILE for the factors');
+    refuseUsage('-o - writes the model to stdout: give --adapter FILE for the factors');
   const output = outputFile(options.output, defaultOutput(path, '.lotr.onnx'));
   const files = writeArtifacts(
     {

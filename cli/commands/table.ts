@@ -6,6 +6,7 @@ import { noStudy } from '../../src/ir/codes/study.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { TABLE } from '../../src/options/sets/study.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import type { TableFormat } from '../../src/options/words.js';
 import { rowsParquet } from '../../src/train/logs/parquet.js';
 import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
@@ -14,7 +15,6 @@ import type { Run } from '../program.js';
 import { readStudy, textOutput } from '../study/study.js';
 import { tell } from '../tell.js';
 import { count } from '../text.js';
-import { usageError } from '../usage.js';
 
 const ENDINGS: Readonly<Record<string, TableFormat>> = {
   '.md': 'markdown',
@@ -29,16 +29,14 @@ export function tableCommand(folder: string, options: ValuesOf<typeof TABLE>, ru
   const { metric } = options;
   const known = METRIC_NAMES.find((name) => metric === name || metric === `last_${name}`);
   if (known === undefined)
-    throw usageError(
-      `--metric takes one of ${METRIC_NAMES.join(', ')}, or last_ and one of them, not ${metric}`,
-    );
+    refuseUsage(`--metric takes one of ${METRIC_NAMES.join(', ')}, or last_ and one of them, not ${metric}`);
   const { output } = options;
   const format =
     options.format ?? (output === undefined ? 'markdown' : ENDINGS[extname(output).toLowerCase()]);
   if (format === undefined)
-    throw usageError(`${output}: give --format, or a file that ends in .md, .csv, .json, .parquet or .html`);
+    refuseUsage(`${output}: give --format, or a file that ends in .md, .csv, .json, .parquet or .html`);
   if (format === 'parquet' && output === undefined)
-    throw usageError('a Parquet file is not written to stdout: -o names a file');
+    refuseUsage('a Parquet file is not written to stdout: -o names a file');
   if (output !== undefined) refuseInputs([output], [], options.clobber);
   const records = readStudy(folder);
   const rows = records.map(rowOf);

@@ -5,6 +5,7 @@ import { optionIgnored } from '../../src/ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { readPosition } from '../../src/train/checkpoint.js';
 import { classesText } from '../../src/train/data/labels.js';
 import { ALONE, type ProcessGroup } from '../../src/train/distributed/group.js';
@@ -29,7 +30,6 @@ import { suggest, tell } from '../tell.js';
 import { num } from '../text.js';
 import { resumed, unusedNotes } from '../train-options.js';
 import { evaluationText, introduction } from '../training-text.js';
-import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
 
@@ -82,8 +82,7 @@ async function trainInGroup(
 ): Promise<Trained> {
   const output = options.output ?? join(folder, 'run');
   if (!options.clobber) {
-    if (options.resume)
-      throw usageError('--resume goes on with the files of the run: leave --no-clobber out');
+    if (options.resume) refuseUsage('--resume goes on with the files of the run: leave --no-clobber out');
     await group.ofFirst(() =>
       refuseInputs(
         RUN_FILES.map((name) => join(output, name)),

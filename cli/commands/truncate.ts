@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { truncateAdapter } from '../../src/interop/truncate.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { COMPRESS } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { extract } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel, TEXT } from '../load.js';
@@ -9,7 +10,6 @@ import { filesText, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
 import { num, table } from '../text.js';
-import { usageError } from '../usage.js';
 
 /** Writes a LoTR adapter, or that of a model, at a smaller rank. */
 export function truncateCommand(
@@ -19,10 +19,9 @@ export function truncateCommand(
   run: Run,
 ): void {
   const [path] = given;
-  if (path === undefined || given.length > 1)
-    throw usageError('--to-parameters takes one adapter, or one model');
+  if (path === undefined || given.length > 1) refuseUsage('--to-parameters takes one adapter, or one model');
   if (told.has('tolerance'))
-    throw usageError('--to-parameters gives the size, and --tolerance an error: leave one of them out');
+    refuseUsage('--to-parameters gives the size, and --tolerance an error: leave one of them out');
   const isModel = extname(path) === '.onnx' || path.endsWith(TEXT);
   const adapter = isModel ? extract(loadModel(path)) : readAdapter(path);
   const { output, toParameters, clobber, json } = options;

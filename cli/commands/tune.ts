@@ -12,6 +12,7 @@ import { planModel } from '../../src/ir/onnx/writer.js';
 import { visible } from '../../src/ir/visible.js';
 import { defaultsOf, flagOf, type OptionSet, type ValuesOf } from '../../src/options/define.js';
 import { APPLY, MERGE, REWRITE, SELECT } from '../../src/options/sets/adapters.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import type { LogRow } from '../../src/train/logs/rows.js';
 import { METRIC_NAMES } from '../../src/train/metrics/index.js';
@@ -33,7 +34,6 @@ import type { Run } from '../program.js';
 import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
 import { table } from '../text.js';
-import { usageError } from '../usage.js';
 import { applyCommand } from './apply.js';
 import { emitTrainCommand } from './emit-train.js';
 import { mergeCommand } from './merge.js';
@@ -115,7 +115,7 @@ function together(
 }
 
 function placesOf(path: string, output: string | undefined): Places {
-  if (output === STANDARD) throw usageError('-o names a folder: several files are made');
+  if (output === STANDARD) refuseUsage('-o names a folder: several files are made');
   const folder = output ?? outputFile(undefined, defaultOutput(path, '.tuned'));
   const named = (ending: string) => join(folder, basename(defaultOutput(path, ending)));
   return {
@@ -136,7 +136,7 @@ function refuseFixed(given: ReadonlySet<string>): void {
     .filter((key) => FIXED_BY_START.has(key))
     .map((key) => `--${flagOf(key, set[key]!)}`);
   if (fixed.length > 0)
-    throw usageError(
+    refuseUsage(
       `${fixed.join(', ')} cannot change when a run is resumed: its graphs are made; leave --resume out and choose another folder`,
     );
 }

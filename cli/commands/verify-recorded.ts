@@ -7,13 +7,13 @@ import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { TensorData } from '../../src/ir/tensor.js';
 import { flagOf, type OptionSet, type ValuesOf } from '../../src/options/define.js';
 import { VERIFY } from '../../src/options/sets/models.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { compareRecorded, modelDigest, readRecord, recordOutput } from '../numbers.js';
 import { filesText, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { tell } from '../tell.js';
 import { count } from '../text.js';
-import { usageError } from '../usage.js';
 import { showComparison, sideOf } from './verify.js';
 
 type RecordOptions = ValuesOf<typeof VERIFY>;
@@ -30,11 +30,11 @@ export async function verifyRecorded(
 ): Promise<void> {
   const { record, against, optimization, timeout } = options;
   if ((record === undefined) === (against === undefined))
-    throw usageError('verify takes two models, or one with --record FILE or with --against FILE');
-  if (given.has('adapterB')) throw usageError('--adapter-b is of a second model: use --adapter-a');
+    refuseUsage('verify takes two models, or one with --record FILE or with --against FILE');
+  if (given.has('adapterB')) refuseUsage('--adapter-b is of a second model: use --adapter-a');
   const fixed = against === undefined ? undefined : OF_RECORD.find((key) => given.has(key));
   if (fixed !== undefined)
-    throw usageError(
+    refuseUsage(
       `--${flagOf(fixed, (VERIFY as OptionSet)[fixed]!)} is for --record: --against runs on the recorded inputs`,
     );
   await inScratch('lotrc-verify-', async (scratch) => {

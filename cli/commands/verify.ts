@@ -10,20 +10,20 @@ import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { VERIFY } from '../../src/options/sets/models.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { placeAdapter } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel, TEXT } from '../load.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { table } from '../text.js';
-import { usageError } from '../usage.js';
 
 type VerifyOptions = ValuesOf<typeof VERIFY>;
 
 export async function verifyCommand(a: string, b: string, options: VerifyOptions, run: Run): Promise<void> {
   const { record, against } = options;
   if ((record ?? against) !== undefined)
-    throw usageError(`--${record === undefined ? 'against' : 'record'} takes one model, not two`);
+    refuseUsage(`--${record === undefined ? 'against' : 'record'} takes one model, not two`);
   await inScratch('lotrc-verify-', async (scratch) => {
     const inputs = options.inputs === undefined ? undefined : readSafetensors(options.inputs).tensors;
     const given = [...(inputs?.keys() ?? [])];

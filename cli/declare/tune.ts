@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { TUNE } from '../../src/build/tune-set.js';
+import { refuseUsage } from '../../src/options/usage.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
 import { forEachModel } from '../each.js';
 import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { withData } from '../standard-streams.js';
-import { usageError } from '../usage.js';
 import { addOptions, givenOf, valuesOf } from './from-set.js';
 
 /** train and eval, which run a training directory, and tune, which makes one and runs it. */
@@ -42,7 +42,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
       const { evalCommand } = await import('../commands/eval.js');
       const values = withData(valuesOf(evaluate, EVAL));
       if (dirs.length > 1 && values.run !== undefined)
-        throw usageError('--run is of one directory: give the others in commands of their own');
+        refuseUsage('--run is of one directory: give the others in commands of their own');
       await forEachModel(dirs, values, run, (dir) => evalCommand(dir, values, givenOf(evaluate, EVAL), run));
     });
 }
