@@ -1,21 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { answerOf } from '../bench/gpu/browser.js';
 import { chromium } from './support/browser.js';
 import { EVERYTHING } from './support/everything.js';
+import { linkPackages } from './support/link-packages.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** what `npx` starts in the tutorials */
@@ -50,10 +41,7 @@ function follow(page: string): string {
   const text = readFileSync(join(ROOT, 'docs', page), 'utf8');
   const cwd = mkdtempSync(join(folder, 'page-'));
   for (const [, from] of text.matchAll(FILES)) cpSync(join(ROOT, from!), cwd, { recursive: true });
-  mkdirSync(join(cwd, 'node_modules'));
-  symlinkSync(ROOT, join(cwd, 'node_modules/lotrc'));
-  for (const name of ['vite', 'onnxruntime-web'])
-    symlinkSync(join(ROOT, 'node_modules', name), join(cwd, 'node_modules', name));
+  linkPackages(cwd, ['vite', 'onnxruntime-web']);
   const cases = Object.entries(PROGRAMS).map(
     ([name, path]) => `${name}) shift; "${process.execPath}" "${join(ROOT, path)}" "$@";;`,
   );

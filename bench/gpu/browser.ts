@@ -85,7 +85,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
 };
 
-function headersOf(address: string, { byteLength }: Uint8Array) {
+/** The headers of a file that is given to a browser. */
+export function headersOf(address: string, { byteLength }: Uint8Array) {
   const type = TYPES[extname(address)] ?? 'application/octet-stream';
   return { 'content-length': byteLength, 'content-type': type };
 }

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { build, type Rolldown } from 'vite';
 import { describe, expect, test } from 'vitest';
 import { answerOf } from '../../bench/gpu/browser.js';
 import { inspect } from '../../src/inspect.js';
@@ -12,6 +11,7 @@ import { readModel } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
 import { rewrite } from '../../src/rewrite.js';
 import { chromium } from '../support/browser.js';
+import { bundledScript } from '../support/bundle-page.js';
 
 /** `lotrc/core` in a worker of Chromium: parts of files and of URLs of another site. */
 
@@ -19,27 +19,11 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const MODEL = join(ROOT, 'models/charlm/charlm.onnx');
 const browser = chromium();
 
-async function workerCode(): Promise<string> {
-  const result = await build({
-    configFile: false,
-    logLevel: 'error',
-    root: ROOT,
-    resolve: {
-      alias: { 'lotrc-core': join(ROOT, 'src/core.ts'), '#platform': join(ROOT, 'src/platform/web.ts') },
-    },
-    build: {
-      write: false,
-      target: 'es2022',
-      modulePreload: false,
-      rolldownOptions: {
-        input: join(ROOT, 'test/support/core-page-worker.mjs'),
-        output: { format: 'es', codeSplitting: false },
-      },
-    },
+const workerCode = (): Promise<string> =>
+  bundledScript(ROOT, join(ROOT, 'test/support/core-page-worker.mjs'), {
+    'lotrc-core': join(ROOT, 'src/core.ts'),
+    '#platform': join(ROOT, 'src/platform/web.ts'),
   });
-  const { output } = (Array.isArray(result) ? result[0] : result) as Rolldown.RolldownOutput;
-  return output[0].code;
-}
 
 /** The page: it starts the worker and passes on what that says. */
 const PAGE = `

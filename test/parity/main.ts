@@ -1,15 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build, type Rolldown } from 'vite';
 import { answerOf } from '../../bench/gpu/browser.js';
 import { Corpus, TRAINED_STEPS } from '../../cli/dev/demo/charlm.js';
 import { type DemoRecipe, emitWords, filesOfRun, rateAt, rewriteWords } from '../../cli/dev/demo/tune.js';
 import { main } from '../../cli/program.js';
+import type { GivenBatch } from '../../src/runtime/batch.js';
 import { TrainingRun } from '../../src/train/run.js';
 import type { Batch } from '../../src/train/training-steps.js';
 import { chromium } from '../support/browser.js';
+import { bundledScript, servedFiles } from '../support/bundle-page.js';
+import { jsonBatch } from '../support/given-run.js';
 
 /** How far the loss of a step may be from that in Node. */
 const BOUNDS = { wasm: 1e-5, webgpu: 1e-4 } as const;
@@ -80,47 +82,17 @@ async function inNode(corpus: Corpus, rates: readonly number[]): Promise<Trained
 }
 
 async function inPage(corpus: Corpus, rates: readonly number[]): Promise<Trained> {
-  const result = await build({
-    configFile: false,
-    logLevel: 'error',
-    root,
-    resolve: { alias: { 'lotrc/runtime': join(root, 'dist/src/runtime/index.js') } },
-    build: {
-      write: false,
-      target: 'es2022',
-      rolldownOptions: {
-        input: join(root, 'test/parity/page.mjs'),
-        output: { format: 'es', codeSplitting: false },
-      },
-    },
+  const script = await bundledScript(root, join(root, 'test/parity/page.mjs'), {
+    'lotrc/runtime': join(root, 'dist/src/runtime/index.js'),
   });
-  const { output } = (Array.isArray(result) ? result[0] : result) as Rolldown.RolldownOutput;
   const batches = rates.map((_, step) => plain(corpus.batch(step)));
-  const job = { ep, threads, batches, rates, validation: plain(corpus.validation()) };
   const { train } = filesOfRun(RECIPE, folder);
-  const files = (address: string) => {
-    const path = address.startsWith('/ort/')
-      ? join(root, 'node_modules/onnxruntime-web/dist', address.slice(5))
-      : join(train, address.replace('/train/', ''));
-    return existsSync(path) ? readFileSync(path) : null;
-  };
-  return (await answerOf({ script: output[0].code, job, files }, { browser: browser! })) as Trained;
+  const place = `/${basename(train)}/`;
+  const job = { ep, threads, place, batches, rates, validation: plain(corpus.validation()) };
+  const files = servedFiles(root, folder);
+  return (await answerOf({ script, job, files }, { browser: browser! })) as Trained;
 }
 
-/** A batch as JSON has it. */
-function plain({ inputs, labels }: Batch): unknown {
-  const numbers = ({
-    dims,
-    data,
-  }: {
-    readonly dims: readonly number[];
-    readonly data: ArrayLike<unknown>;
-  }) => ({
-    dims,
-    data: Array.from(data, Number),
-  });
-  return {
-    ...Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, numbers(tensor as never)])),
-    labels: numbers(labels as never),
-  };
+function plain({ inputs, labels }: Batch): GivenBatch {
+  return jsonBatch({ ...inputs, labels });
 }

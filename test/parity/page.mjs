@@ -6,9 +6,9 @@ ort.env.wasm.wasmPaths = '/ort/';
 ort.env.logLevel = 'error';
 
 async function answer() {
-  const { ep, threads, batches, rates, validation } = await (await fetch('/job')).json();
+  const { ep, threads, place, batches, rates, validation } = await (await fetch('/job')).json();
   ort.env.wasm.numThreads = threads;
-  const run = await TrainingRun.open('/train/', { ort, ep });
+  const run = await TrainingRun.open(place, { ort, ep });
   const losses = [];
   for (const [step, batch] of batches.entries())
     losses.push((await run.step(batch, { lr: rates[step] })).loss);

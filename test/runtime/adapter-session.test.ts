@@ -13,6 +13,7 @@ import { planIn } from '../../src/passes/plan/plan.js';
 import { AdapterSession } from '../../src/runtime/index.js';
 import { done, textClassifier } from '../support/classifier.js';
 import { inTurn } from '../support/einsum.js';
+import { writeNoisy } from '../support/noisy-adapter.js';
 import { noise, relativeError } from '../support/ort.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-swap-'));
@@ -43,12 +44,7 @@ async function rewritten(name: string, seed: number, ...words: readonly string[]
   const model = file(`${name}.onnx`);
   await done('rewrite', base, '--target', 'all-linear', ...words, '-o', model);
   const adapter = file(`${name}.safetensors`);
-  const { tensors, metadata } = readSafetensors(adapter);
-  const made = [...tensors].map(([key, { shape, byteLength }], k) => {
-    const values = noise(byteLength / 4, 31 * seed + k);
-    return [key, f32Tensor(shape, values)] as const;
-  });
-  writeSafetensors(adapter, new Map(made), metadata);
+  writeNoisy(adapter, adapter, 31 * seed);
   return adapter;
 }
 

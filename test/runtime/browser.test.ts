@@ -1,20 +1,18 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answerOf } from '../../bench/gpu/browser.js';
-import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
-import { f32Tensor } from '../../src/ir/tensor.js';
-import { toF32 } from '../../src/ir/values.js';
 import type { GivenBatch } from '../../src/runtime/batch.js';
 import { AdapterSession, TrainingRun } from '../../src/runtime/index.js';
 import { parseTensorFile } from '../../src/runtime/tensor-file.js';
 import { chromium } from '../support/browser.js';
+import { bundledScript, servedFiles } from '../support/bundle-page.js';
 import { done, records, textClassifier } from '../support/classifier.js';
-import { filesIn, recordedRun } from '../support/given-run.js';
-import { noise, relativeError } from '../support/ort.js';
+import { filesIn, jsonBatch, recordedRun } from '../support/given-run.js';
+import { writeNoisy } from '../support/noisy-adapter.js';
+import { relativeError } from '../support/ort.js';
 import { writeJsonl } from '../support/reading.js';
 
 /** The examples in Chromium, over onnxruntime-web. WebGPU there is SwiftShader. */
@@ -31,48 +29,17 @@ const folder = () => join(root, 'net/train');
 
 beforeAll(async () => {
   if (!browser) return;
-  const result = await build({
-    configFile: false,
-    logLevel: 'error',
-    root: ROOT,
-    resolve: { alias: { 'lotrc/runtime': join(ROOT, 'dist/src/runtime/index.js') } },
-    build: {
-      write: false,
-      target: 'es2022',
-      rolldownOptions: {
-        input: join(ROOT, 'test/support/runtime-page.mjs'),
-        output: { format: 'es', codeSplitting: false },
-      },
-    },
+  script = await bundledScript(ROOT, join(ROOT, 'test/support/runtime-page.mjs'), {
+    'lotrc/runtime': join(ROOT, 'dist/src/runtime/index.js'),
   });
-  const { output } = (Array.isArray(result) ? result[0] : result) as Rolldown.RolldownOutput;
-  script = output[0].code;
   const net = await textClassifier(join(root, 'net'), { emit: ['--ep', 'webgpu', '--ep', 'wasm'] });
   const data = writeJsonl(join(root, 'data.jsonl'), records(24, ['fish', 'bird', 'newt']));
   const run = join(root, 'run');
   const words = ['--tokenizer', net.tokenizer, '-o', run, '--batch-size', '4', '--max-steps', '3'];
   await done('train', net.train, '--data', data, ...words);
   const { steps } = await recordedRun(net.train, run);
-  // as JSON has them
-  batches = steps
-    .flat()
-    .map((batch) =>
-      Object.fromEntries(
-        Object.entries(batch).map(([name, { dims, data: numbers }]) => [
-          name,
-          { dims, data: Array.from(numbers as never, Number) },
-        ]),
-      ),
-    );
+  batches = steps.flat().map(jsonBatch);
 });
-
-/** Files of a folder, and those of onnxruntime-web below `/ort/`. */
-const served = (from: string) => (address: string) => {
-  const name = address.startsWith('/ort/')
-    ? join(ROOT, 'node_modules/onnxruntime-web/dist', address.slice(5))
-    : join(from, address);
-  return existsSync(name) ? readFileSync(name) : null;
-};
 
 interface PageAnswer {
   readonly losses: readonly number[];
@@ -83,7 +50,10 @@ interface PageAnswer {
 }
 
 async function inPage(job: unknown, from: string): Promise<PageAnswer> {
-  return (await answerOf({ script, job, files: served(from) }, { browser: browser! })) as PageAnswer;
+  return (await answerOf(
+    { script, job, files: servedFiles(ROOT, from) },
+    { browser: browser! },
+  )) as PageAnswer;
 }
 
 describe.skipIf(browser === null)('in Chromium', () => {
@@ -122,12 +92,7 @@ describe.skipIf(browser === null)('in Chromium', () => {
       const words = ['--method', 'lora', '--rank', `${k + 2}`, '--factors', 'inputs', '-o', model];
       await done('rewrite', join(root, 'net/model.onnx'), '--target', 'all-linear', ...words);
       const file = model.replace('.onnx', '.safetensors');
-      const { tensors, metadata } = readSafetensors(file);
-      const made = [...tensors].map(
-        ([key, tensor], at) =>
-          [key, f32Tensor(tensor.shape, noise(toF32(tensor).length, 9 * k + at))] as const,
-      );
-      writeSafetensors(file, new Map(made), metadata);
+      writeNoisy(file, file, 9 * k);
       adapters[name] = `/model-${k}.safetensors`;
     }
     const files = (name: string) => readFileSync(join(root, 'net', name));
@@ -153,7 +118,7 @@ describe.skipIf(browser === null)('in Chromium', () => {
       mix: await logits({ french: 0.5, legal: 0.5 }),
     };
     await session.close();
-    const page = served(join(root, 'net'));
+    const page = servedFiles(ROOT, join(root, 'net'));
     const found = (await answerOf(
       {
         script,

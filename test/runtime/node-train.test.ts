@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { done, records, textClassifier } from '../support/classifier.js';
-import { recordedRun } from '../support/given-run.js';
+import { jsonBatch, recordedRun } from '../support/given-run.js';
+import { linkPackages } from '../support/link-packages.js';
 import { writeJsonl } from '../support/reading.js';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -41,22 +42,9 @@ test('examples/node-train trains from a folder, goes on from its checkpoint, and
     '0',
   );
   const { steps } = await recordedRun(net.train, run);
-  const batches = steps
-    .flat()
-    .map((batch) =>
-      Object.fromEntries(
-        Object.entries(batch).map(([name, { dims, data: numbers }]) => [
-          name,
-          { dims, data: Array.from(numbers as never, Number) },
-        ]),
-      ),
-    );
-  // the package as a program finds it
+  const batches = steps.flat().map(jsonBatch);
   const here = join(root, 'program');
-  mkdirSync(join(here, 'node_modules'), { recursive: true });
-  symlinkSync(ROOT, join(here, 'node_modules/lotrc'));
-  for (const name of ['onnxruntime-node', 'onnxruntime-common'])
-    symlinkSync(join(ROOT, 'node_modules', name), join(here, 'node_modules', name));
+  linkPackages(here, ['onnxruntime-node', 'onnxruntime-common']);
   cpSync(join(ROOT, 'examples/node-train/train.mjs'), join(here, 'train.mjs'));
   const train = (count: number) => {
     writeFileSync(join(here, 'batches.json'), JSON.stringify(batches.slice(0, count)));

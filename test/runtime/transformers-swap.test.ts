@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { afterAll, expect, test } from 'vitest';
-import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
-import { f32Tensor } from '../../src/ir/tensor.js';
 import { done } from '../support/classifier.js';
-import { noise } from '../support/ort.js';
+import { linkPackages } from '../support/link-packages.js';
+import { writeNoisy } from '../support/noisy-adapter.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SENTIMENT = join(ROOT, 'models/sentiment');
@@ -29,22 +28,13 @@ test('examples/transformers-swap gives under a pipeline of Transformers.js what 
   const base = join(SENTIMENT, 'sentiment.onnx');
   const rewrite = ['rewrite', base, '--rank', '4', '--target', 'q_proj', '--target', 'v_proj'];
   await done(...rewrite, '--factors', 'inputs', '-o', join(folder, 'onnx/model.onnx'));
-  const made = readSafetensors(join(folder, 'onnx/model.safetensors'));
   const adapters = ['first.safetensors', 'second.safetensors'];
   for (const [seed, name] of adapters.entries()) {
-    const tensors = [...made.tensors].map(([key, { shape, byteLength }], k) => {
-      const values = noise(byteLength / 4, 100 * seed + k).map((value) => value / 2);
-      return [key, f32Tensor(shape, values)] as const;
-    });
-    writeSafetensors(join(root, name), new Map(tensors), made.metadata);
+    writeNoisy(join(folder, 'onnx/model.safetensors'), join(root, name), 100 * seed, 0.5);
     await done('apply', base, join(root, name), '-o', join(root, `${name}.onnx`));
   }
 
-  // the packages as a program finds them
-  mkdirSync(join(root, 'node_modules/@huggingface'), { recursive: true });
-  symlinkSync(ROOT, join(root, 'node_modules/lotrc'));
-  for (const name of ['onnxruntime-node', '@huggingface/transformers'])
-    symlinkSync(join(ROOT, 'node_modules', name), join(root, 'node_modules', name));
+  linkPackages(root, ['onnxruntime-node', '@huggingface/transformers']);
   cpSync(join(ROOT, 'examples/transformers-swap/classify.mjs'), join(root, 'classify.mjs'));
   const argv = ['classify.mjs', './model', TEXT, ...adapters];
   const { stdout, stderr } = spawnSync(process.execPath, argv, { cwd: root, encoding: 'utf8' });

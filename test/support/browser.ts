@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type Rolldown } from 'vite';
 import { answerOf } from '../../bench/gpu/browser.js';
+import { bundledScript } from './bundle-page.js';
 import type { HostAnswer, HostJob } from './host.js';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -15,25 +15,11 @@ export function chromium(): string | null {
   return null;
 }
 
-/** A module of `webgpuHost`, and the page that runs it, in one script, as a bundler makes it. */
-async function bundle(folder: string): Promise<string> {
-  const result = await build({
-    configFile: false,
-    logLevel: 'error',
-    root: folder,
-    resolve: { alias: { 'emitted-module': join(folder, 'index.ts') } },
-    build: {
-      write: false,
-      target: 'es2022',
-      rolldownOptions: {
-        input: join(import.meta.dirname, 'browser-page.mjs'),
-        output: { format: 'es', codeSplitting: false },
-      },
-    },
+/** A module of `webgpuHost`, and the page that runs it. */
+const bundle = (folder: string): Promise<string> =>
+  bundledScript(folder, join(import.meta.dirname, 'browser-page.mjs'), {
+    'emitted-module': join(folder, 'index.ts'),
   });
-  const { output } = (Array.isArray(result) ? result[0] : result) as Rolldown.RolldownOutput;
-  return output[0].code;
-}
 
 /**
  * Bundles the index.ts of a folder, opens a page with it in headless Chromium, whose WebGPU is SwiftShader, and gives the

@@ -18,6 +18,15 @@ export const filesIn =
   (name) =>
     readFileSync(join(folder, name));
 
+/** A batch as JSON has it. */
+export const jsonBatch = (batch: GivenBatch): GivenBatch =>
+  Object.fromEntries(
+    Object.entries(batch).map(([name, { dims, data }]) => [
+      name,
+      { dims, data: Array.from(data as never, Number) },
+    ]),
+  );
+
 /** What `lotrc train` did in a run: the batches of each of its steps, and the rates. */
 export interface RecordedRun {
   readonly steps: readonly (readonly GivenBatch[])[];

@@ -2,21 +2,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
+import { headersOf } from '../../bench/gpu/browser.js';
 
 /** The playground in Chromium: built once, served from this process, and asked as a user does. */
 
 const ROOT = join(import.meta.dirname, '../..');
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.css': 'text/css',
-  '.wasm': 'application/wasm',
-};
 
 export class Playground {
   /** addresses that pages and their workers asked for */
@@ -39,11 +32,12 @@ export class Playground {
         made.#folder,
         url === '/' ? 'index.html' : decodeURIComponent(url.replace(/\?.*/, '')),
       );
-      if (!existsSync(path)) response.writeHead(404).end();
-      else
-        response
-          .writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' })
-          .end(readFileSync(path));
+      if (!existsSync(path)) {
+        response.writeHead(404).end();
+        return;
+      }
+      const bytes = readFileSync(path);
+      response.writeHead(200, headersOf(path, bytes)).end(bytes);
     });
     made.#address = `http://localhost:${await portOf(made.#server)}/`;
     made.#browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
