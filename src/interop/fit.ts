@@ -1,7 +1,8 @@
 import { effectiveScale } from '../adapter/description.js';
+import { LORA } from '../adapter/methods/lora.js';
 import { groupOf } from '../adapter/plan-factors.js';
+import { hasFormOf } from '../adapter/same-form.js';
 import type { SavedPlan } from '../adapter/saved-plan.js';
-import { sameTerm } from '../adapter/terms.js';
 import { transposeMatrix } from '../init/dense.js';
 import { noForeignPlace, otherGraph } from '../ir/codes/interop.js';
 import { fail } from '../ir/diagnostics.js';
@@ -37,8 +38,7 @@ export function fitToPlan(
   const byPath = new Map<string, Place>();
   for (const row of plan.plans) {
     const { spec } = row;
-    if (!sameTerm(spec.delta, 'ir,ro->io') || spec.factors.some(({ share }) => share !== 'site'))
-      fail(otherGraph({ file: foreign.file, method: spec.method }));
+    if (!hasFormOf(spec, LORA)) fail(otherGraph({ file: foreign.file, method: spec.method }));
     for (const site of row.sites) {
       const group = groupOf(row, site);
       const [a, b] = spec.factors.map(({ name }) => site.factors[name]!) as [string, string];

@@ -1,4 +1,6 @@
-import { effectiveScale, wrapOf } from '../adapter/description.js';
+import { effectiveScale } from '../adapter/description.js';
+import { LOTR } from '../adapter/methods/lotr.js';
+import { hasFormOf } from '../adapter/same-form.js';
 import { type GroupRow, PLAN_KEY, type PlanRow, type SavedPlan } from '../adapter/saved-plan.js';
 import { numbersOf } from '../adapter/to-numbers/tensor.js';
 import {
@@ -76,15 +78,10 @@ export function truncateAdapter(adapter: Adapter, parameters: number, file: stri
   };
 }
 
-function problemOf({ spec }: PlanRow): string | null {
-  const shares = spec.factors.map(({ share }) => share).join();
-  return spec.delta === 'ir,rs,so->io' &&
-    shares === 'group,site,group' &&
-    wrapOf(spec) === 'add' &&
-    !spec.tall
+const problemOf = ({ spec }: PlanRow): string | null =>
+  hasFormOf(spec, LOTR)
     ? null
     : `its method is ${spec.method}, and only R M L with R and L of a group can be made smaller`;
-}
 
 const atRank = (plans: readonly PlanRow[], rank: number): readonly PlanRow[] =>
   plans.map((row) => ({

@@ -101,15 +101,16 @@ describe('.onnx_adapter', () => {
       at('in.onnx'),
     );
     expect(other.err).toContain('LOTR7301');
-    await done('rewrite', baseOf('bert'), '--rank', '3', '--target', 'query', '-o', at('lotr.onnx'));
-    const lotr = await lotrc(
-      'convert',
-      join(PEFT, 'bert.plain'),
-      at('y.onnx_adapter'),
-      '--model',
-      at('lotr.onnx'),
-    );
-    expect(lotr.err).toContain('LOTR7304');
+    // the term of dora is that of lora, and its layers learn lengths of columns beside it
+    for (const method of ['lotr', 'dora']) {
+      const graph = at(`${method}.onnx`);
+      const words = ['--rank', '3', '--method', method, '--factors', 'inputs', '--target', 'query'];
+      await done('rewrite', baseOf('bert'), ...words, '-o', graph);
+      const refused = await lotrc(
+        ...['convert', join(PEFT, 'bert.plain'), at('y.onnx_adapter'), '--model', graph],
+      );
+      expect(refused.err).toContain('LOTR7304');
+    }
   });
 
   test('weights that were trained in full are not inputs', async () => {

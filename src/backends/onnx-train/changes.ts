@@ -1,5 +1,8 @@
-import { effectiveScale, wrapOf } from '../../adapter/description.js';
+import { type AdapterSpec, effectiveScale } from '../../adapter/description.js';
+import { LORA } from '../../adapter/methods/lora.js';
+import { LOTR } from '../../adapter/methods/lotr.js';
 import { factorNames, groupOf } from '../../adapter/plan-factors.js';
+import { hasFormOf } from '../../adapter/same-form.js';
 import type { PlanRow, SavedPlan, SiteRow } from '../../adapter/saved-plan.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Node, Value } from '../../ir/model.js';
@@ -11,19 +14,9 @@ import { noWholeChange } from '../codes/training-loss.js';
 import type { TrainOptions } from './options.js';
 
 /** Adapters whose change is a product of matrices of the form that a projection gives. */
-const FORMS: Readonly<
-  Record<Projection, { readonly delta: RegExp; readonly shares: readonly string[]; readonly text: string }>
-> = {
-  'low-rank': {
-    delta: /^i(\w),\1o->io$/,
-    shares: ['site', 'site'],
-    text: 'two factors of its own, as lora',
-  },
-  tucker: {
-    delta: /^i(\w),\1(\w),\2o->io$/,
-    shares: ['group', 'site', 'group'],
-    text: 'a core between two factors that layers share, as lotr',
-  },
+const FORMS: Readonly<Record<Projection, { readonly as: AdapterSpec; readonly text: string }>> = {
+  'low-rank': { as: LORA, text: 'two factors of its own, as lora' },
+  tucker: { as: LOTR, text: 'a core between two factors that layers share, as lotr' },
 };
 
 /** Numbers in all changes together: a step needs about 40 bytes for each. */
@@ -53,12 +46,9 @@ export function wholeChanges(plans: readonly PlanRow[], options: TrainOptions): 
   const rows = plans.flatMap((plan) => {
     const { spec } = plan;
     const fits =
-      form.delta.test(spec.delta) &&
-      wrapOf(spec) === 'add' &&
-      !spec.tall &&
+      hasFormOf(spec, form.as) &&
       spec.factors.every(
-        ({ share, mode, slice, lrMultiplier }, k) =>
-          share === form.shares[k] && mode === 'trainable' && !slice && lrMultiplier === 1,
+        ({ mode, slice, lrMultiplier }) => mode === 'trainable' && !slice && lrMultiplier === 1,
       );
     if (!fits)
       refuse(
