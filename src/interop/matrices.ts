@@ -5,20 +5,28 @@ import { transposeMatrix } from '../init/dense.js';
 import { ComputedTensor, type TensorData } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
 
-/** What a transpose was made from, where its own transpose is that tensor again. */
-const TRANSPOSED_FROM = new WeakMap<TensorData, TensorData>();
+/** The transpose of a float32 matrix, whose own transpose is that matrix again. */
+class TransposedTensor extends ComputedTensor {
+  readonly source: TensorData;
+
+  constructor(source: TensorData, rows: number, columns: number) {
+    super('f32', [columns, rows], 'transpose', () => transposedBytes(source, rows, columns));
+    this.source = source;
+  }
+}
 
 /** The transpose of a floating-point matrix, or of filters as one, as float32; computed when it is read. */
 export function transposedF32(matrix: TensorData): TensorData {
-  const source = TRANSPOSED_FROM.get(matrix);
-  if (source) return source;
+  if (matrix instanceof TransposedTensor) return matrix.source;
   const [rows, columns] = matrixExtents(matrix);
-  const made = new ComputedTensor('f32', [columns, rows], 'transpose', () =>
-    encodeFloats('f32', transposeMatrix(toF64(matrix), rows, columns)),
+  if (matrix.dtype === 'f32' && matrix.shape.length === 2) return new TransposedTensor(matrix, rows, columns);
+  return new ComputedTensor('f32', [columns, rows], 'transpose', () =>
+    transposedBytes(matrix, rows, columns),
   );
-  if (matrix.dtype === 'f32' && matrix.shape.length === 2) TRANSPOSED_FROM.set(made, matrix);
-  return made;
 }
+
+const transposedBytes = (matrix: TensorData, rows: number, columns: number): Uint8Array =>
+  encodeFloats('f32', transposeMatrix(toF64(matrix), rows, columns));
 
 /**
  * The transpose of a term, as float32: its first letter is that of the rows, the others together those of the columns. float64 inside,
