@@ -1,7 +1,9 @@
 import { constants, copyFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { makeFolders } from '../../src/ir/files/folders.js';
 import { filesOf } from '../../src/ir/files-of.js';
+import { planModel } from '../../src/ir/onnx/writer.js';
 import { defaultsOf } from '../../src/options/define.js';
 import { MERGE, REWRITE } from '../../src/options/sets/adapters.js';
 import { mergeCommand } from '../commands/merge.js';
@@ -32,6 +34,13 @@ export function copyFiles(path: string, folder: string): string {
     copyFileSync(file, copy, constants.COPYFILE_FICLONE);
   }
   return join(folder, basename(path));
+}
+
+/** Writes the base as its adapted forms are written: they read its weights from its file. ONNX Runtime treats weights inside a model otherwise. */
+export function writeBase(base: string): string {
+  const output = `${base}.linked.onnx`;
+  writeAtomically(planModel(loadModel(base), output, { weights: 'link' }).outputs);
+  return output;
 }
 
 /** Writes a base with an adapter, merged where `form` is null, next to it. */

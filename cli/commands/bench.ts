@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { rmSync, statSync } from 'node:fs';
-import { extname } from 'node:path';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
 import { requiredInputs } from '../../src/backends/ort/inputs.js';
 import type { BENCH } from '../../src/backends/ort/option-set.js';
 import { compiledProgram } from '../../src/backends/ort/worker-process.js';
@@ -10,7 +10,7 @@ import { filesOf } from '../../src/ir/files-of.js';
 import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import { refuseUsage } from '../../src/options/usage.js';
-import { copyFiles, FORMS, type FormName, writeForm } from '../bench/forms.js';
+import { copyFiles, FORMS, type FormName, writeBase, writeForm } from '../bench/forms.js';
 import type { ForwardRequest } from '../bench/forward.js';
 import { benchPage } from '../bench/page.js';
 import { type BenchRow, benchCells, headlines, rowsCsv } from '../bench/rows.js';
@@ -98,7 +98,7 @@ function sizesOf(model: Model, { batch, seq, dims }: BenchOptions): readonly Siz
   );
 }
 
-interface Candidate extends Pick<BenchRow, 'method' | 'rank' | 'form'> {
+interface Candidate extends Pick<BenchRow, 'method' | 'rank' | 'form' | 'bytes'> {
   readonly file: string;
 }
 
@@ -106,25 +106,24 @@ interface Candidate extends Pick<BenchRow, 'method' | 'rank' | 'form'> {
 function rowsOf(base: string, sizes: readonly Size[], options: BenchOptions, run: Run): readonly BenchRow[] {
   const silent: Run = { ...run, io: { out: () => undefined, err: () => undefined } };
   const layers = { targets: options.targets, exclude: options.exclude };
+  const folder = dirname(base);
+  const own = { file: writeBase(base), bytes: bytesOf(base), rank: 0, form: '' };
+  const kept = new Set(readdirSync(folder));
   const rows: BenchRow[] = [];
   for (const rank of options.ranks) {
+    const written = (method: string, form: FormName | null): Pick<Candidate, 'file' | 'bytes'> => {
+      const file = writeForm(base, { method, rank, form }, layers, silent);
+      return { file, bytes: bytesOf(file) };
+    };
     const forms = Object.keys(FORMS) as readonly FormName[];
     const adapted = options.methods.flatMap((method) =>
-      forms.map(
-        (form): Candidate => ({
-          method,
-          rank,
-          form,
-          file: writeForm(base, { method, rank, form }, layers, silent),
-        }),
-      ),
+      forms.map((form): Candidate => ({ method, rank, form, ...written(method, form) })),
     );
-    const merged = writeForm(base, { method: options.methods[0]!, rank, form: null }, layers, silent);
     const candidates: readonly Candidate[] = [
-      { method: 'base', rank: 0, form: '', file: base },
-      { method: 'base again', rank: 0, form: '', file: base },
+      { method: 'base', ...own },
+      { method: 'base again', ...own },
       ...adapted,
-      { method: 'merged', rank, form: 'merged', file: merged },
+      { method: 'merged', rank, form: 'merged', ...written(options.methods[0]!, null) },
     ];
     for (const size of sizes) {
       run.io.err(
@@ -138,12 +137,13 @@ function rowsOf(base: string, sizes: readonly Size[], options: BenchOptions, run
         })),
         options.repeat,
       );
-      for (const [place, { who: _, ...numbers }] of timed.entries()) {
-        const { file, ...candidate } = candidates[place]!;
-        rows.push({ ...candidate, batch: size.batch, seq: size.seq, ...numbers, bytes: bytesOf(file) });
+      for (const [place, { who: _who, ...numbers }] of timed.entries()) {
+        const { file: _, ...candidate } = candidates[place]!;
+        rows.push({ ...candidate, batch: size.batch, seq: size.seq, ...numbers });
       }
     }
-    for (const { file } of candidates.slice(2)) rmSync(file, { force: true });
+    for (const name of readdirSync(folder))
+      if (!kept.has(name)) rmSync(join(folder, name), { recursive: true });
   }
   return rows.sort(
     (a, b) =>
