@@ -23,7 +23,8 @@ export function showLogsCommand(
 ): void {
   const { logs, diagnostics } = readLogs(paths, names ? { names } : {});
   run.reporter.report(diagnostics);
-  const rows = logs.map((log) => rowOfLog(log, differing(logs)));
+  const shown = differing(logs);
+  const rows = logs.map((log) => rowOfLog(log, shown));
   if (json) {
     run.io.out(`${JSON.stringify({ version: 1, runs: rows }, null, 2)}\n`);
     return;
