@@ -34,8 +34,8 @@ const folder = mkdtempSync(join(values.dir, 'lotrc-bench-train-'));
 const all = join(folder, 'float32');
 try {
   console.log(`${processor()}; ${threads} threads`);
-  await productRates();
-  alternate(encoder(), repeat);
+  const halfIsSlow = await productRates();
+  alternate(encoder(!halfIsSlow), repeat);
   if (!quick) for (const item of [cores(), characters()]) alternate(item, repeat);
   if (values.profile) {
     const extents = { batch: Number(batch), seq: Number(seq) };
@@ -45,8 +45,11 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** GFLOP/s of a product that most of the step is, as each column computes it. */
-async function productRates(): Promise<void> {
+/**
+ * GFLOP/s of a product that most of the step is, as each column computes it. True where PyTorch's bfloat16 reaches less than a tenth of its
+ * float32: on processors without such units a step would take minutes.
+ */
+async function productRates(): Promise<boolean> {
   const shape = [768, 3072] as const;
   const rows = 1024;
   const rate = (seconds: number) => `${Math.round((2 * rows * shape[0] * shape[1]) / seconds / 1e9)}`;
@@ -56,13 +59,15 @@ async function productRates(): Promise<void> {
   console.log(
     `  ONNX Runtime: float32 ${rate(plain.float32)} (packed in advance ${rate(packed.float32)}), int8 with its rounding ${rate(packed.int8)}`,
   );
-  if (python === undefined) return;
+  if (python === undefined) return false;
   const rates = lastJsonOf(peer('--products')) as Readonly<Record<string, number>>;
   const told = Object.entries(rates).map(([dtype, value]) => `${dtype} ${value}`);
-  console.log(`  PyTorch: ${told.join(', ')}`);
+  const halfIsSlow = rates.bfloat16! < rates.float32! / 10;
+  console.log(`  PyTorch: ${told.join(', ')}${halfIsSlow ? '; no column in bfloat16' : ''}`);
+  return halfIsSlow;
 }
 
-function encoder(): Case {
+function encoder(withHalf: boolean): Case {
   const size = { ...BASE, layers: Number(layers) };
   const targets = ['--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link'];
   const rewritten = (name: string, bits: 4 | 32): string => {
@@ -78,11 +83,12 @@ function encoder(): Case {
   if (!quick)
     lotrc('emit', 'onnx-train', base, '-o', join(folder, 'cores'), '--train', 'M', '--recompute', 'block');
   lotrc('emit', 'onnx-train', rewritten('roberta4', 4), '-o', join(folder, 'int4'));
+  const shape = ['--layers', layers, '--batch', batch, '--seq', seq];
   return {
     name: `RoBERTa-base shapes, ${layers} layers, ${batch} x ${seq}, LoTR of rank 8 on query and value`,
     columns: [
-      ...peerColumn('PyTorch float32', '--layers', layers, '--batch', batch, '--seq', seq),
-      ...peerColumn('PyTorch bfloat16', '--layers', layers, '--batch', batch, '--seq', seq, '--autocast'),
+      ...peerColumn('PyTorch float32', ...shape),
+      ...(withHalf ? peerColumn('PyTorch bfloat16', ...shape, '--autocast') : []),
       ...(['float32', 'int8', 'int4'] as const).map((name) => ({
         who: `lotrc ${name}`,
         command: step(name, batch, seq, BASE.vocabulary, steps),
