@@ -12,6 +12,8 @@ export interface Format {
   readonly file?: string;
   /** seconds of processor time that an input may take, where it is not the usual time */
   readonly seconds?: number;
+  /** inputs that a quick test run takes, where it is not the usual number */
+  readonly quick?: number;
   /** changed files, from the stream of the input */
   make(random: Random, seeds: Seeds): Files;
   /**

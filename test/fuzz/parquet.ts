@@ -32,6 +32,8 @@ export const parquet: Format = {
   name: 'parquet',
   share: 2,
   seconds: 6,
+  // each file is decoded in a process of its own
+  quick: 12,
   make(random, seeds) {
     const seed = random.pick(seeds.training.filter(({ name }) => name === 'classes'));
     const files = new Map<string, Content>(folderOf(seed, random));
