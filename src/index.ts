@@ -66,7 +66,7 @@ export type { StepRates } from './train/group-rates.js';
 export type { EvaluationRow, StepRow, TrainingLog } from './train/log.js';
 export { type FindOptions, type FoundLogs, readLogs } from './train/logs/find.js';
 export type { Setting, Settings } from './train/logs/hparams.js';
-export { type ParquetLayout, parquetOutput } from './train/logs/parquet.js';
+export { type ParquetLayout, type ParquetOptions, parquetOutput } from './train/logs/parquet.js';
 export { reportHtml } from './train/logs/report.js';
 export type { Log, LogRow } from './train/logs/rows.js';
 export { TrainingRun, type TrainingRunOptions } from './train/run.js';

@@ -15,7 +15,7 @@ export function toParquetCommand(
   options: ValuesOf<typeof TO_PARQUET>,
   run: Run,
 ): void {
-  const { names, tags, layout, json } = options;
+  const { names, tags, layout, index, categories, json } = options;
   if (options.output === STANDARD) refuseUsage('a Parquet file is not written to stdout: -o names a file');
   const output = outputFile(options.output, 'logs.parquet');
   const { logs, files, diagnostics } = readLogs(paths, {
@@ -23,7 +23,9 @@ export function toParquetCommand(
     ...(tags ? { wanted: (tag) => tags.test(tag) } : {}),
   });
   refuseInputs([output], files, options.clobber);
-  const [written] = writeNoting([parquetOutput(output, logs, layout)]);
+  const [written] = writeNoting([
+    parquetOutput(output, logs, { layout, categories, ...(index ? { index } : {}) }),
+  ]);
   run.reporter.report(diagnostics);
   const rows = logs.reduce((sum, log) => sum + log.rows.length, 0);
   const { bytes } = written!;

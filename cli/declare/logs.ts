@@ -33,7 +33,7 @@ Examples:
       `
 Examples:
   lotrc logs to-parquet train/logs -o run.parquet
-  lotrc logs to-parquet log/glue -o glue.parquet --names model,method,task,lr,rank,seed
+  lotrc logs to-parquet log/glue -o glue.parquet --names model,method,task,lr,rank,seed --index model,method,task,lr,rank,seed,step --categories
   lotrc logs to-parquet events.out.tfevents.1 -o eval.parquet --tags '^eval/' --layout long`,
     )
     .action(async (paths: readonly string[]) => {

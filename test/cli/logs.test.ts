@@ -132,6 +132,16 @@ describe('lotrc logs to-parquet', () => {
     }
   });
 
+  test('refuses an index of columns that are not there', async () => {
+    const near = await lotrc('logs', 'to-parquet', GLUE, '-o', out, '--index', 'rank,stp');
+    expect(near).toMatchObject({ code: 1, out: '' });
+    expect(near.err).toMatch(/^error LOTR5204: .*"stp".*\n.*did you mean "step"\?/);
+    const long = ['--layout', 'long', '--index', 'tag,step', '--categories'];
+    expect((await lotrc('logs', 'to-parquet', GLUE, '-o', out, ...long)).code).toBe(0);
+    const rows = await rowsOf(out);
+    expect(rows.map(({ tag }) => tag)).toEqual(rows.map(({ tag }) => tag).sort());
+  });
+
   test('never writes over an event file', async () => {
     const copy = join(folder, 'events.out.tfevents.1');
     cpSync(LOTR, copy);

@@ -52,7 +52,9 @@ export const events: Format = {
     const layout = choose.pick(['long', 'wide']);
     const more = choose.chance(0.3) ? ['--names', 'run'] : [];
     const words = ['logs', 'to-parquet', 'runs', '-o', '../out/logs.parquet', '--layout', layout, ...more];
-    await steps.command(choose.chance(0.3) ? [...words, '--tags', 'loss'] : words);
+    if (choose.chance(0.3)) words.push('--tags', 'loss');
+    if (choose.chance(0.3)) words.push('--index', 'step', '--categories');
+    await steps.command(words);
   },
 };
 

@@ -101,7 +101,7 @@ describe('.onnx_adapter', () => {
       at('in.onnx'),
     );
     expect(other.err).toContain('LOTR7301');
-    // the term of dora is that of lora, and its layers learn lengths of columns beside it
+    // the term of dora is that of lora, and its layers learn lengths of columns too
     for (const method of ['lotr', 'dora']) {
       const graph = at(`${method}.onnx`);
       const words = ['--rank', '3', '--method', method, '--factors', 'inputs', '--target', 'query'];

@@ -1,4 +1,4 @@
-import { defineCode } from '../diagnostics.js';
+import { closest, defineCode } from '../diagnostics.js';
 
 /** Diagnostics 52xx (logs of training runs). */
 
@@ -47,4 +47,21 @@ export const badNames = defineCode<{ file: string; names: number; folders: numbe
     at: { kind: 'file', file },
     hint: 'give one name for each folder level, or convert the file by itself',
   }),
+});
+
+export const badIndex = defineCode<{ name: string; names: readonly string[] }>({
+  code: 'LOTR5204',
+  severity: 'error',
+  title: 'a column of the index is not in the file',
+  explain:
+    '--index names columns of the Parquet file that pandas makes the index of the data frame: settings of the runs, folders ' +
+    'that --names names, step, split and wall_time; with --layout long also tag and value, with --layout wide the measured values.',
+  make: ({ name, names }) => {
+    const [near] = closest(name, names, 1);
+    return {
+      message: `the file has no column ${JSON.stringify(name)} for the index`,
+      hint:
+        near === undefined ? `its columns are ${names.join(', ')}` : `did you mean ${JSON.stringify(near)}?`,
+    };
+  },
 });

@@ -91,6 +91,15 @@ export const TO_PARQUET = defineOptions({
     default: 'wide',
     doc: 'wide: a row per step, a column per value; long: a row per value, with its tag',
   },
+  index: {
+    type: names('list', true),
+    doc: 'columns that are the index in pandas, from the outside in: task,lr,rank,seed,step; rows are sorted by them',
+  },
+  categories: {
+    type: flag,
+    default: false,
+    doc: 'other columns of texts are categories in pandas, polars and others that read through Arrow',
+  },
   ...CLOBBER,
   ...REPORT,
 });

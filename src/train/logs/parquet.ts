@@ -1,7 +1,10 @@
 import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
+import { badIndex } from '../../ir/codes/logs.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { Output } from '../../ir/files/atomic.js';
 import type { ParquetLayout } from '../../options/words.js';
 import type { Setting } from './hparams.js';
+import { frameMetadata } from './pandas.js';
 import type { Log, LogRow } from './rows.js';
 
 /** Columns that every file has, in this order: the run, then the position in it, then the measured values. */
@@ -13,18 +16,64 @@ const COLUMN_OF: ReadonlyMap<string, string> = new Map([['lr', 'learning_rate']]
 
 export type { ParquetLayout };
 
+export interface ParquetOptions {
+  /** default: wide */
+  readonly layout?: ParquetLayout;
+  /** columns that are the index in pandas, from the outside in: rows are sorted by them */
+  readonly index?: readonly string[];
+  /** other columns of texts are categories in pandas and Arrow */
+  readonly categories?: boolean;
+}
+
 /**
  * Logs as one Parquet file. Columns: model, method, task, lr, rank, seed, every other setting by name, step (int64),
  * split, wall_time (double, seconds since 1970). Then `wide`: a row per step and split, with a column for every value;
  * `long`: a row per value, with columns tag and value. Values that a row lacks are null. Numbers that TensorBoard holds
- * as float32 are stored so. `path` is replaced whole.
+ * as float32 are stored so. `path` is replaced whole. Throws LOTR5204.
  */
-export function parquetOutput(path: string, logs: readonly Log[], layout: ParquetLayout = 'wide'): Output {
+export function parquetOutput(path: string, logs: readonly Log[], options: ParquetOptions = {}): Output {
+  const { layout = 'wide', index = [], categories = false } = options;
   const rows = logs.flatMap(({ rows, settings }) => rows.map((row) => ({ row, settings })));
-  const columns = layout === 'wide' ? wideColumns(rows) : longColumns(rows);
-  const bytes = new Uint8Array(parquetWriteBuffer({ columnData: columns, createdBy: 'lotrc' }));
+  const columns = sortedBy(index, layout === 'wide' ? wideColumns(rows) : longColumns(rows));
+  const columnData = columns.map((column) =>
+    // readers of categories take the dictionary
+    categories && column.type === 'STRING' ? { ...column, encoding: 'RLE_DICTIONARY' as const } : column,
+  );
+  const kvMetadata = frameMetadata(columns, { index, categories });
+  const bytes = new Uint8Array(parquetWriteBuffer({ columnData, kvMetadata, createdBy: 'lotrc' }));
   return { path, write: (sink) => sink.write(bytes) };
 }
+
+/** The same rows by the values of some columns; what is missing comes last, and equal rows stay in their order. */
+function sortedBy(index: readonly string[], columns: readonly ColumnSource[]): readonly ColumnSource[] {
+  if (index.length === 0) return columns;
+  const names = columns.map(({ name }) => name);
+  const keys = index.map((name) => {
+    const column = columns.find((one) => one.name === name);
+    return Array.from(column?.data ?? fail(badIndex({ name, names })));
+  });
+  const order = Array.from(keys[0]!, (_, row) => row).sort((a, b) => {
+    for (const key of keys) {
+      const sign = compared(key[a], key[b]);
+      if (sign !== 0) return sign;
+    }
+    return 0;
+  });
+  return columns.map((column) => {
+    const data = Array.from(column.data);
+    return { ...column, data: order.map((row) => data[row]) };
+  });
+}
+
+type Cell = string | number | bigint | boolean | null;
+
+function compared(a: Cell, b: Cell): number {
+  const [missingA, missingB] = [isMissing(a), isMissing(b)];
+  if (missingA || missingB) return Number(missingA) - Number(missingB);
+  return a! < b! ? -1 : a! > b! ? 1 : 0;
+}
+
+const isMissing = (cell: Cell): boolean => cell === null || Number.isNaN(cell);
 
 /** Rows of any columns, each of the narrowest type that holds its values; what a row lacks is null. `path` is replaced whole. */
 export function rowsParquet(path: string, rows: readonly ReadonlyMap<string, Setting | null>[]): Output {

@@ -5,21 +5,22 @@ import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, expect, test } from 'vitest';
 import { writeAtomically } from '../../../src/ir/files/atomic.js';
 import type { Setting } from '../../../src/train/logs/hparams.js';
-import { type ParquetLayout, parquetOutput } from '../../../src/train/logs/parquet.js';
+import { type ParquetOptions, parquetOutput } from '../../../src/train/logs/parquet.js';
 import type { Log } from '../../../src/train/logs/rows.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-parquet-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Rows as the file has them, and the physical type of each column. */
-async function written(logs: readonly Log[], layout?: ParquetLayout) {
+async function written(logs: readonly Log[], options?: ParquetOptions) {
   const path = join(folder, 'log.parquet');
-  writeAtomically([parquetOutput(path, logs, layout)]);
+  writeAtomically([parquetOutput(path, logs, options)]);
   const bytes = readFileSync(path);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-  const { schema } = parquetMetadata(file);
+  const { schema, key_value_metadata: entries = [] } = parquetMetadata(file);
   const types = Object.fromEntries(schema.slice(1).map(({ name, type }) => [name, type]));
-  return { rows: await parquetReadObjects({ file }), types };
+  const metadata = Object.fromEntries(entries.map(({ key, value }) => [key, value!]));
+  return { rows: await parquetReadObjects({ file }), types, metadata };
 }
 
 function log(
@@ -131,7 +132,7 @@ test('names that meet are told apart', async () => {
 test('a row per value, with its tag as the event file has it', async () => {
   const { rows, types } = await written(
     [log({ seed: 1 }, ['train', 5, { loss: 0.5, lr: 2 }], ['', 6, { other: Number.NaN }])],
-    'long',
+    { layout: 'long' },
   );
   expect(rows.map(({ seed, step, split, tag, value }) => [seed, step, split, tag, value])).toEqual([
     [1n, 5n, 'train', 'train/loss', 0.5],
@@ -139,6 +140,85 @@ test('a row per value, with its tag as the event file has it', async () => {
     [1n, 6n, '', 'other', Number.NaN],
   ]);
   expect(types.value).toBe('FLOAT');
+});
+
+test('an index sorts the rows, and pandas is told of it', async () => {
+  const logs = [
+    log({ task: 'b', rank: 2 }, ['train', 2, { loss: 1 }], ['train', 10, { loss: 2 }]),
+    log({ task: 'a' }, ['train', 1, { loss: 3 }]),
+    log({ task: 'b', rank: 1 }, ['train', 3, { loss: Number.NaN }], ['train', 3, { loss: -1 }]),
+  ];
+  const { rows, metadata } = await written(logs, { index: ['task', 'rank', 'loss'] });
+  expect(rows.map(({ task, rank, step, loss }) => [task, rank, step, loss])).toEqual([
+    ['a', null, 1n, 3],
+    ['b', 1n, 3n, -1],
+    ['b', 1n, 3n, Number.NaN],
+    ['b', 2n, 2n, 1],
+    ['b', 2n, 10n, 2],
+  ]);
+  expect(Object.keys(metadata)).toEqual(['pandas']);
+  const { index_columns, columns } = JSON.parse(metadata.pandas!) as Record<string, unknown>;
+  expect(index_columns).toEqual(['task', 'rank', 'loss']);
+  expect(columns).toMatchObject([
+    { field_name: 'task', pandas_type: 'unicode', numpy_type: 'object' },
+    { field_name: 'rank', pandas_type: 'int64', numpy_type: 'int64' },
+    { field_name: 'loss', pandas_type: 'float32', numpy_type: 'float32' },
+  ]);
+  expect((await written(logs)).metadata).toEqual({});
+});
+
+/** The fields of an Arrow schema, read by the rules of FlatBuffers: name, number of the type, whether there is a dictionary, nullable. */
+function arrowFields(base64: string) {
+  const bytes = Buffer.from(base64, 'base64');
+  expect(bytes.readUInt32LE(0)).toBe(0xffffffff);
+  expect(bytes.readInt32LE(4)).toBe(bytes.length - 8);
+  const buffer = bytes.subarray(8);
+  const refer = (at: number) => at + buffer.readUInt32LE(at);
+  const place = (table: number, id: number) => {
+    const fields = table - buffer.readInt32LE(table);
+    const at = 4 + 2 * id < buffer.readUInt16LE(fields) ? buffer.readUInt16LE(fields + 4 + 2 * id) : 0;
+    return at === 0 ? null : table + at;
+  };
+  const items = (vector: number) =>
+    Array.from({ length: buffer.readUInt32LE(vector) }, (_, i) => refer(vector + 4 + 4 * i));
+  const text = (at: number) => buffer.toString('utf8', at + 4, at + 4 + buffer.readUInt32LE(at));
+  const message = refer(0);
+  expect([buffer.readInt16LE(place(message, 0)!), buffer[place(message, 1)!]]).toEqual([4, 1]);
+  const schema = refer(place(message, 2)!);
+  const [entry] = items(refer(place(schema, 2)!));
+  const fields = items(refer(place(schema, 1)!)).map((field) => {
+    expect(items(refer(place(field, 5)!))).toEqual([]);
+    const [nullable, type] = [buffer[place(field, 1)!], buffer[place(field, 2)!]];
+    return [text(refer(place(field, 0)!)), type, place(field, 4) !== null, nullable];
+  });
+  return { fields, entry: [0, 1].map((id) => text(refer(place(entry!, id)!))) };
+}
+
+test('texts outside of the index are categories, in pandas and in Arrow', async () => {
+  const logs = [
+    log({ task: '\u00e4', method: 'lotr', fast: true }, ['train', 1, { loss: 1, other: 0.1 }]),
+    log({ task: 'b', method: 'lora' }, ['train', 1, { loss: 2 }], ['eval', 1, { loss: 2 }]),
+  ];
+  const { rows, types, metadata } = await written(logs, { categories: true, index: ['task'] });
+  expect(rows.map(({ task, method, split }) => [task, method, split])).toEqual([
+    ['b', 'lora', 'train'],
+    ['b', 'lora', 'eval'],
+    ['\u00e4', 'lotr', 'train'],
+  ]);
+  const { columns } = JSON.parse(metadata.pandas!) as { columns: { name: string; metadata: unknown }[] };
+  expect(columns.map(({ name, metadata: more }) => [name, more])).toEqual([
+    ['method', { num_categories: 2, ordered: false }],
+    ['task', null],
+    ['split', { num_categories: 2, ordered: false }],
+  ]);
+  const { fields, entry } = arrowFields(metadata['ARROW:schema']!);
+  expect(fields.map(([name]) => name)).toEqual(Object.keys(types));
+  // Schema.fbs: 2 integers, 3 floats, 5 texts, 6 bools
+  expect(Object.fromEntries(fields.map(([name, ...rest]) => [name, rest]))).toMatchObject({
+    ...{ task: [5, false, 1], method: [5, true, 1], split: [5, true, 0], step: [2, false, 0] },
+    ...{ model: [5, false, 1], fast: [6, false, 1], wall_time: [3, false, 0], loss: [3, false, 1] },
+  });
+  expect(entry).toEqual(['pandas', metadata.pandas]);
 });
 
 test('a long run comes back whole', async () => {
