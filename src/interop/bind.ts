@@ -100,9 +100,10 @@ function onSites(foreign: ForeignAdapter, linears: Linears, names: ModuleNames):
   const wrong: { readonly module: string; readonly why: string; readonly near: readonly string[] }[] = [];
   const owners = new Map<Site, ForeignLayer>();
   const placed: PlacedLayer[] = [];
-  for (const layer of foreign.layers) {
-    const { mapped, found } = names.among(layer.module, byPath.keys());
+  for (const open of foreign.layers) {
+    const { mapped, found } = names.among(open.module, byPath.keys());
     const sites = [...new Set(found.flatMap((path) => byPath.get(path)!))];
+    const { layer, unfit } = inPlace(open, sites);
     const why = ((): string | null => {
       const other = sites.find((site) => !fitsExtents(layer, site));
       if (other && found.length === 1)
@@ -111,7 +112,7 @@ function onSites(foreign: ForeignAdapter, linears: Linears, names: ModuleNames):
         const list = found.slice(0, 3).map((path) => `"${path}"`);
         return `it may be ${list.join(' or ')}${found.length > 3 ? ` (${found.length} layers)` : ''}`;
       }
-      if (found.length > 0) return null;
+      if (found.length > 0) return unfit;
       const here = refused.get(mapped.name);
       if (here) return `the layer cannot take an adapter: ${here.diagnostic.message}`;
       return mapped.by === null
@@ -172,6 +173,18 @@ function distinctModules({ id, modulePath, aliases }: Site): readonly string[] {
   return [own, ...aliases.filter((path) => !own.startsWith(path) && !path.startsWith(own))];
 }
 
+/** A layer as it is at its sites, where it depends on their extents; else as it is. */
+function inPlace(
+  layer: ForeignLayer,
+  [site]: readonly Site[],
+): { readonly layer: ForeignLayer; readonly unfit: string | null } {
+  if (!layer.inPlace || !site) return { layer, unfit: null };
+  const made = layer.inPlace(site);
+  if (typeof made === 'string')
+    return { layer, unfit: `${made}, and "${site.id}" of the model is ${site.in}x${site.out}` };
+  return { layer: { ...layer, in: site.in, out: site.out, ...made }, unfit: null };
+}
+
 /** Whether the extents that the layer says are those of the site. */
 function fitsExtents(layer: ForeignLayer, { in: inn, out }: Site): boolean {
   return (layer.in ?? inn) === inn && (layer.out ?? out) === out;
@@ -202,8 +215,9 @@ function rowsOf(model: Model, placed: readonly PlacedLayer[]) {
         Object.fromEntries(
           spec.factors.flatMap(({ name, share }, k) => {
             if ((share === 'group') !== ofGroup) return [];
-            const tensor = nameOf(spec, share === 'site' ? id : ofGroup ? group : share, name);
-            tensors.set(tensor, layer.factors[k]!);
+            const data = layer.factors[k]!;
+            const tensor = nameOf(spec, share === 'site' ? id : ofGroup ? group : share, name, data);
+            tensors.set(tensor, data);
             return [[name, tensor] as const];
           }),
         );
@@ -227,13 +241,17 @@ function rowsOf(model: Model, placed: readonly PlacedLayer[]) {
   return { plans, tensors };
 }
 
-/** Names of factors as `lotrc rewrite` gives them: `lora/<layer>/A`, one for each owner and factor. */
-function factorNamer(model: Model): (spec: AdapterSpec, owner: string, factor: string) => string {
-  const names = new Map<string, string>();
-  return ({ method }, owner, factor) => {
+/** Names of factors as `lotrc rewrite` gives them: `lora/<layer>/A`; factors that layers of several plans share have one name. */
+function factorNamer(
+  model: Model,
+): (spec: AdapterSpec, owner: string, factor: string, data: TensorData) => string {
+  const names = new Map<string, Map<TensorData, string>>();
+  return ({ method }, owner, factor, data) => {
     const wanted = `${method}/${owner}/${factor}`;
-    const name = names.get(wanted) ?? model.graph.names.freshValue(wanted);
-    names.set(wanted, name);
+    const held = names.get(wanted) ?? new Map<TensorData, string>();
+    names.set(wanted, held);
+    const name = held.get(data) ?? model.graph.names.freshValue(wanted);
+    held.set(data, name);
     return name;
   };
 }

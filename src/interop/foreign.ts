@@ -25,8 +25,13 @@ export interface ForeignLayer {
   readonly rank: number;
   /** with the scale of this layer */
   readonly spec: AdapterSpec;
-  /** one per factor of `spec`; layers that share a factor have one object there */
+  /** one per factor of `spec`; layers that share a factor have one object there. None where `inPlace` gives them */
   readonly factors: readonly TensorData[];
+  /** description and factors in a layer of such extents, where they depend on it; or why the adapter does not fit there */
+  readonly inPlace?: (layer: {
+    readonly in: number;
+    readonly out: number;
+  }) => Pick<ForeignLayer, 'spec' | 'factors'> | string;
   /** of a convolution: channels and window, whose product is `in` */
   readonly window?: readonly number[];
 }

@@ -26,8 +26,8 @@ export class PeftConfig {
   }
 
   /** Refuses a setting under which PEFT computes something that lotrc does not. */
-  cannot(feature: string): never {
-    return fail(peftFeature({ file: this.file, feature }));
+  cannot(feature: string, hint?: string): never {
+    return fail(peftFeature({ file: this.file, feature, ...(hint ? { hint } : {}) }));
   }
 
   get(key: string): Json {

@@ -6,28 +6,11 @@ import { LOHA } from '../adapter/methods/loha.js';
 import { LOKR } from '../adapter/methods/lokr.js';
 import { LORA } from '../adapter/methods/lora.js';
 import { VERA } from '../adapter/methods/vera.js';
-import { badPeft } from '../ir/codes/files.js';
-import { fail } from '../ir/diagnostics.js';
-import { ComputedTensor, type TensorData } from '../ir/tensor.js';
-import { encodeFloats, toF64 } from '../ir/values.js';
-import type { ForeignLayer } from './foreign.js';
+import type { TensorData } from '../ir/tensor.js';
 import { matrixExtents, transposedF32 } from './matrices.js';
-import { CONFIG_FILE, type PeftConfig } from './peft-config.js';
-
-/** The tensors of one module, by what PEFT calls them: `lora_A`, `lora_B`. */
-type Parts = ReadonlyMap<string, TensorData>;
-
-/** A kind of adapter of PEFT (`peft_type`) that is a method of lotrc. */
-export interface PeftKind {
-  /** what its tensors are called after the module */
-  readonly parts: readonly string[];
-  /** tensors of the whole adapter, after `base_model.` */
-  readonly shared?: readonly string[];
-  /** settings under which a layer computes something else */
-  readonly refused: readonly string[];
-  /** Makes layers of modules; `wrong` refuses what does not fit together. */
-  layers(config: PeftConfig, shared: Parts, file: string): (module: string, parts: Parts) => ForeignLayer;
-}
+import { FOURIERFT_KIND } from './peft-fourier.js';
+import { type PeftKind, PeftModule, SAVE_PROJECTION } from './peft-module.js';
+import { RANDLORA_KIND } from './peft-randlora.js';
 
 /** Settings of LoRA under which a layer computes something else than W x + scale B A x, or not for every token. */
 const LORA_VARIANTS = [
@@ -43,59 +26,6 @@ const LORA_VARIANTS = [
   'use_qalora',
 ];
 
-/** Reads the tensors of one module. */
-class Module {
-  constructor(
-    readonly name: string,
-    readonly parts: Parts,
-    readonly file: string,
-  ) {}
-
-  wrong(why: string): never {
-    return fail(badPeft({ file: this.file, why: `module "${this.name}" ${why}` }));
-  }
-
-  has(part: string): boolean {
-    return this.parts.has(part);
-  }
-
-  /** A matrix, or filters as one. */
-  matrix(part: string): TensorData {
-    const data = this.parts.get(part) ?? this.wrong(`has no ${part}`);
-    if (data.shape.length < 2 || data.byteLength === 0)
-      this.wrong(`has ${part} of the shape [${data.shape}]`);
-    return data;
-  }
-
-  /** Its numbers in a row, as float32, each with `add` added. */
-  vector(part: string, add = 0): TensorData {
-    return asVector(this.parts.get(part) ?? this.wrong(`has no ${part}`), add);
-  }
-
-  /** Two matrices whose product, first (m, k) then (k, n), is made. */
-  fits(first: TensorData, second: TensorData, what: string): void {
-    if (matrixExtents(first)[1] !== matrixExtents(second)[0])
-      this.wrong(
-        `has ${what} of the shapes [${first.shape}] and [${second.shape}], which do not fit together`,
-      );
-  }
-
-  /** The rank that the configuration must say too. */
-  rank(found: number, said: number): number {
-    return found === said ? found : this.wrong(`has rank ${found}, and ${said} in ${CONFIG_FILE}`);
-  }
-}
-
-function asVector(data: TensorData, add: number): TensorData {
-  const count = data.shape.reduce((product, extent) => product * extent, 1);
-  return new ComputedTensor('f32', [count], 'vector', () =>
-    encodeFloats(
-      'f32',
-      toF64(data).map((value) => value + add),
-    ),
-  );
-}
-
 const LORA_KIND: PeftKind = {
   parts: ['lora_A.weight', 'lora_B.weight', 'lora_magnitude_vector', 'lora_magnitude_vector.weight'],
   refused: LORA_VARIANTS,
@@ -106,7 +36,7 @@ const LORA_KIND: PeftKind = {
     const dora = config.get('use_dora') === true;
     const scaling = rsLora ? 'sqrt-rank' : 'rank';
     return (name, parts) => {
-      const module = new Module(name, parts, file);
+      const module = new PeftModule(name, parts, file);
       const [a, b] = [module.matrix('lora_A.weight'), module.matrix('lora_B.weight')];
       module.fits(b, a, 'lora_B and lora_A');
       const [rank, inn] = matrixExtents(a);
@@ -138,15 +68,16 @@ const VERA_KIND: PeftKind = {
   shared: ['vera_A', 'vera_B'],
   refused: ['layer_replication'],
   layers(config, shared, file) {
-    const whole = new Module('base_model', shared, file);
+    const whole = new PeftModule('base_model', shared, file);
     if (!whole.has('vera_A') || !whole.has('vera_B'))
       config.cannot(
         'save_projection false: the projections are not in the file, and follow from the seed of PyTorch alone',
+        SAVE_PROJECTION,
       );
     // one object for all layers: they share it
     const [a, b] = [transposedF32(whole.matrix('vera_A')), transposedF32(whole.matrix('vera_B'))];
     return (name, parts) => {
-      const module = new Module(name, parts, file);
+      const module = new PeftModule(name, parts, file);
       const [d, lambda] = [module.vector('vera_lambda_d'), module.vector('vera_lambda_b')];
       const rank = module.rank(d.shape[0]!, a.shape[1]!);
       return { module: name, in: null, out: lambda.shape[0]!, rank, spec: VERA, factors: [a, d, b, lambda] };
@@ -163,7 +94,7 @@ const LOHA_KIND: PeftKind = {
     const alphaOf = config.perModule('alpha_pattern', config.number('alpha'));
     const rankOf = config.perModule('rank_pattern', config.number('r'));
     return (name, parts) => {
-      const module = new Module(name, parts, file);
+      const module = new PeftModule(name, parts, file);
       const [w1a, w1b, w2a, w2b] = LOHA_PARTS.map((part) => module.matrix(part)) as [
         TensorData,
         TensorData,
@@ -190,7 +121,7 @@ const LOKR_KIND: PeftKind = {
     const alphaOf = config.perModule('alpha_pattern', config.number('alpha'));
     const rankOf = config.perModule('rank_pattern', config.number('r'));
     return (name, parts) => {
-      const module = new Module(name, parts, file);
+      const module = new PeftModule(name, parts, file);
       const rank = rankOf(name);
       /** One side of the product: one matrix, or two; its factors are (in, out), or (in, r) and (r, out). */
       const side = (
@@ -234,7 +165,7 @@ const IA3_KIND: PeftKind = {
   layers(config, _shared, file) {
     const feeds = config.names('feedforward_modules') ?? (() => false);
     return (name, parts) => {
-      const module = new Module(name, parts, file);
+      const module = new PeftModule(name, parts, file);
       const l = module.vector('ia3_l', -1);
       const [count] = l.shape as [number];
       // PEFT multiplies what enters a feedforward module, and else what leaves the layer, its bias too
@@ -252,4 +183,6 @@ export const PEFT_KINDS: ReadonlyMap<string, PeftKind> = new Map([
   ['LOHA', LOHA_KIND],
   ['LOKR', LOKR_KIND],
   ['IA3', IA3_KIND],
+  ['RANDLORA', RANDLORA_KIND],
+  ['FOURIERFT', FOURIERFT_KIND],
 ]);

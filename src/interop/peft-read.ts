@@ -8,7 +8,8 @@ import { readSafetensors } from '../ir/files/safetensors.js';
 import type { TensorData } from '../ir/tensor.js';
 import type { ForeignAdapter, ForeignWeight } from './foreign.js';
 import { CONFIG_FILE, type PeftConfig, readPeftConfig } from './peft-config.js';
-import { PEFT_KINDS, type PeftKind } from './peft-kinds.js';
+import { PEFT_KINDS } from './peft-kinds.js';
+import type { PeftKind } from './peft-module.js';
 
 /** Adapters of PEFT: a folder with adapter_config.json and adapter_model.safetensors. */
 

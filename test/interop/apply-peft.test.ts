@@ -26,6 +26,9 @@ test.each([
   'bert.loha',
   'bert.lokr',
   'bert.ia3',
+  'llama.randlora',
+  'bert.fourierft',
+  'gpt2.fourierft',
 ])('lotrc apply %s gives the logits of PyTorch with PEFT', async (name) => {
   const output = join(folder, `${name}.onnx`);
   const { code, err } = await lotrc('apply', baseOf(name), join(PEFT, name), '-o', output);

@@ -252,6 +252,52 @@ describe('reading what others wrote', () => {
     expect(codeOf(() => readPeft(folder))).toBe(expected);
   });
 
+  const ones = (...shape: readonly number[]) =>
+    f32Tensor(shape, new Float32Array(shape.reduce((x, y) => x * y)).fill(1));
+  const randlora = { peft_type: 'RANDLORA', r: 2, randlora_alpha: 8, target_modules: ['q'] };
+  const bases = [
+    ['base_model.randlora_A', ones(2, 1, 5)],
+    ['base_model.randlora_B', ones(7, 3, 2)],
+  ] as const;
+  const scales = [
+    ['base_model.model.enc.q.randlora_lambda', ones(2, 2)],
+    ['base_model.model.enc.q.randlora_gamma', ones(2, 3)],
+  ] as const;
+  const fourier = { peft_type: 'FOURIERFT', n_frequency: 3, scaling: 8, random_loc_seed: 7 };
+  const spectrum = ['base_model.model.enc.q.fourierft_spectrum', ones(3)] as const;
+
+  test.each<[string, object, readonly (readonly [string, TensorData])[], string]>([
+    ['bases that are not stored', randlora, scales, 'LOTR7203'],
+    ['bases of another rank', { ...randlora, r: 3 }, [...bases, ...scales], 'LOTR7202'],
+    ['gains of too many matrices', randlora, [...bases, scales[0], [scales[1][0], ones(3, 3)]], 'LOTR7202'],
+    [
+      'bases of a layer that are others',
+      randlora,
+      [...bases, ...scales, ['base_model.model.enc.q.randlora_A', ones(2, 1, 4)]],
+      'LOTR7202',
+    ],
+    ['frequencies in another number', { ...fourier, n_frequency_pattern: { q: 4 } }, [spectrum], 'LOTR7202'],
+    ['no seed of frequencies', { ...fourier, random_loc_seed: null }, [spectrum], 'LOTR7202'],
+  ])('%s', (_, settings, tensors, expected) => {
+    files(settings, tensors);
+    expect(codeOf(() => readPeft(folder))).toBe(expected);
+  });
+
+  test('layers in which neither bases nor frequencies have room', () => {
+    files(randlora, [...bases, ...scales]);
+    const [layer] = readPeft(folder).layers;
+    const fits = { in: 7, out: 3 };
+    expect(layer!.inPlace!(fits)).toMatchObject({ spec: { scale: 8, delta: 'ijr,rj,jo,ro->io' } });
+    for (const other of [
+      { in: 8, out: 3 },
+      { in: 4, out: 7 },
+    ])
+      expect(layer!.inPlace!(other)).toBe('its bases are for 3 x 3 to 3 x 7');
+    files(fourier, [spectrum]);
+    expect(readPeft(folder).layers[0]!.inPlace!({ in: 1, out: 2 })).toMatch('3 frequencies, and there are 2');
+    expect(readPeft(folder).layers[0]!.inPlace!({ in: 2 ** 14, out: 2 ** 14 })).toMatch('otherwise');
+  });
+
   test('missing files, and weights as a pickle', () => {
     expect(codeOf(() => readPeft(folder))).toBe('LOTR1002');
     files(plain, null);

@@ -170,25 +170,25 @@ export const badPeft = defineCode<{ file: string; why: string; hint?: string }>(
     'base_model.model.<module>.lora_A.weight (rank x in) and .lora_B.weight (out x rank). Here a file, a key or a shape ' +
     'is not as PEFT writes it.',
   make: ({ file, why, hint }) => ({
-    message: `not a LoRA adapter of PEFT: ${why}`,
+    message: `not an adapter of PEFT: ${why}`,
     at: { kind: 'file', file },
     hint: hint ?? 'save the adapter again with PeftModel.save_pretrained',
   }),
 });
 
-export const peftFeature = defineCode<{ file: string; feature: string }>({
+export const peftFeature = defineCode<{ file: string; feature: string; hint?: string }>({
   code: 'LOTR7203',
   severity: 'error',
   title: 'a PEFT adapter uses something that lotrc does not import',
   explain:
-    'lotrc imports LORA (also with use_dora), VERA, LOHA, LOKR and IA3 of linear layers, LORA of convolutions, trained biases and ' +
-    'modules saved whole. Adapted embeddings, ' +
+    'lotrc imports LORA (also with use_dora), VERA, LOHA, LOKR, IA3, RANDLORA and FOURIERFT of linear layers, LORA of convolutions, ' +
+    'trained biases and modules saved whole. Adapted embeddings, ' +
     'adapters of other kinds, and initialisations that change the base weights (PiSSA, OLoRA, CorDA, LoftQ) would be ' +
     'lost or wrong, so they are refused.',
-  make: ({ file, feature }) => ({
+  make: ({ file, feature, hint }) => ({
     message: `the PEFT adapter uses ${feature}, which cannot be imported`,
     at: { kind: 'file', file },
-    hint: 'train without it, or convert the adapter to plain LoRA with PEFT first',
+    hint: hint ?? 'train without it, or convert the adapter to plain LoRA with PEFT first',
   }),
 });
 

@@ -1,6 +1,7 @@
 """Small transformers as ONNX, PEFT adapters on them, and what PyTorch + PEFT computes, for test/interop.
 
 Run: python make.py [NAME ...]      (torch, transformers, peft, onnx, onnxscript, gguf; no test needs them)
+     python make.py NAME.CASE ...    only the adapters of these cases
 
 NAME.onnx         a model of the family, hidden 16, exported with transformers' own module names
 NAME.CASE/        an adapter as PeftModel.save_pretrained writes it, all its numbers random
@@ -11,7 +12,7 @@ import json, os, shutil, sys, warnings
 import onnx
 import peft
 import torch
-from peft import (IA3Config, LoHaConfig, LoKrConfig, LoraConfig, RandLoraConfig, VeraConfig, get_peft_model)
+from peft import (FourierFTConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig, RandLoraConfig, VeraConfig, get_peft_model)
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from transformers import (BertConfig, BertForSequenceClassification, DynamicCache, GPT2Config, GPT2LMHeadModel, LlamaConfig,
@@ -116,7 +117,12 @@ CASES = {
     "bert.lokr": LoKrConfig(r=2, alpha=3, target_modules=["query", "intermediate.dense"], init_weights=False),
     "bert.ia3": IA3Config(target_modules=["key", "value", "output.dense"], feedforward_modules=["output.dense"]),
     "gpt2.dora": lora(r=3, lora_alpha=4, target_modules=["c_attn"], use_dora=True, fan_in_fan_out=True),
-    "llama.randlora": RandLoraConfig(r=4, randlora_alpha=3, target_modules=["q_proj", "up_proj"]),
+    # square, tall and wide layers, of two numbers of matrices, neither of which the rank divides
+    "llama.randlora": RandLoraConfig(r=3, randlora_alpha=5, target_modules=["q_proj", "k_proj", "up_proj", "down_proj"],
+                                     layers_to_transform=[1]),
+    "bert.fourierft": FourierFTConfig(n_frequency=40, scaling=60, target_modules=["query", "intermediate.dense", "output.dense"],
+                                      n_frequency_pattern={"layer.1.output.dense": 384}, random_loc_seed=5),
+    "gpt2.fourierft": FourierFTConfig(n_frequency=50, scaling=40, target_modules=["c_attn", "mlp.c_proj"]),
 }
 
 
@@ -146,15 +152,17 @@ def family(name):
     return model, given, kw
 
 
-wanted = sys.argv[1:] or list(FAMILIES)
-for name in wanted:
+wanted = [a for a in sys.argv[1:] if "." not in a] or ([] if sys.argv[1:] else list(FAMILIES))
+only = [a for a in sys.argv[1:] if "." in a]
+for name in dict.fromkeys([*wanted, *(case.split(".")[0] for case in only)]):
     model, given, kw = family(name)
     dynamic = {key: {0: "batch"} if t.is_floating_point() else {0: "batch", 1: f"{key}_length"} for key, t in given.items()}
     if "attention_mask" in dynamic:
         dynamic["attention_mask"] = dynamic["input_ids"]
-    export(name, Logits(model, list(given), **kw), given, ["logits"], {**dynamic, "logits": {0: "batch"}})
+    if name in wanted:
+        export(name, Logits(model, list(given), **kw), given, ["logits"], {**dynamic, "logits": {0: "batch"}})
     for case, config in CASES.items():
-        if not case.startswith(f"{name}."):
+        if not case.startswith(f"{name}.") or not (name in wanted or case in only):
             continue
         model, given, kw = family(name)
         adapted = get_peft_model(model, config)
