@@ -44,7 +44,7 @@ export function declareStudyCommands(program: Command, run: Run): void {
 const BENCH_HELP = `
 Examples:
   lotrc bench model.onnx --target query --target value
-  lotrc bench model.onnx --ranks 8,32,64,96,128 --seq 32,128,512 --batch 16,128 --methods lotr,lora -o bench.html
+  lotrc bench model.onnx --ranks 8..128 --seq 32,128,512 --batch 16,128 --methods lotr,lora -o bench.html
 
 Every number is the median over processes of their own, which open one model each and take turns. "base again" is the base once more: smaller
 differences than its say nothing. Adapters get their usual factors, whose values do not matter for the time.`;

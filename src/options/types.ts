@@ -179,6 +179,31 @@ export function list<T>(of: Scalar<T>, how: 'separated' | 'repeated'): OptionTyp
   };
 }
 
+/** Whole numbers of at least 1, separated by commas. On the command line `8..64` is 8 and its doubles up to 64. */
+export function doubling(): OptionType<readonly number[]> {
+  const one = whole(1);
+  const plain = list(one, 'separated');
+  const range = (item: string): readonly number[] => {
+    const [first, last = first, ...more] = item.split('..').map((end) => one.read(end, undefined)) as [
+      number,
+      ...number[],
+    ];
+    const found = [first];
+    while (found.at(-1)! < last) found.push(2 * found.at(-1)!);
+    if (found.at(-1) === last && more.length === 0) return found;
+    const ends = found.length < 3 ? [2 * first, 4 * first] : found.slice(-2);
+    const ranges = ends.map((end) => `${first}..${end}`).join(' or ');
+    throw new BadValue(
+      `takes a range that ends at a double of its first number, such as ${ranges}, not ${JSON.stringify(item)}`,
+    );
+  };
+  return {
+    ...plain,
+    wanted: `${plain.wanted}, or 8..64 for 8, 16, 32, 64`,
+    read: (given) => given.split(',').flatMap(range),
+  };
+}
+
 /** Texts, the option given for each of them. */
 export const texts = (placeholder: string) => list(text(placeholder), 'repeated');
 

@@ -5,6 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { benchPage } from '../../cli/bench/page.js';
 import { type BenchRow, headlines, rowsCsv } from '../../cli/bench/rows.js';
 import { inTurns } from '../../cli/bench/turns.js';
+import { BENCH } from '../../src/backends/ort/option-set.js';
 import { lotrc } from '../support/cli.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-bench-test-'));
@@ -52,6 +53,20 @@ test('headlines say the least form at the largest inputs, with that of the base 
   const html = benchPage(ROWS);
   expect(html.match(/<svg/g)).toHaveLength(2);
   expect(html.match(/<li class="s\d dots">/g)).toHaveLength(8);
+});
+
+test.each([
+  ['8..128', [8, 16, 32, 64, 128]],
+  ['3..3,5,2..4', [3, 5, 2, 4]],
+  ['8..100', '8..64 or 8..128'],
+  ['8..4', '8..16 or 8..32'],
+  ['1..2..4', 'such as'],
+  ['8..', 'a whole number of at least 1, not ""'],
+  ['0..8', 'at least 1'],
+] as const)('ranks %s', (text, found) => {
+  const read = () => BENCH.ranks.type.read(text, undefined);
+  if (typeof found === 'string') expect(read).toThrow(found);
+  else expect(read()).toEqual(found);
 });
 
 test('a model is timed in every form', { timeout: 300_000 }, async () => {

@@ -1,7 +1,7 @@
 import { defineOptions } from '../../options/define.js';
 import { SELECT } from '../../options/sets/adapters.js';
 import { CLOBBER, REPORT } from '../../options/sets/shared.js';
-import { extents, file, list, names, whole, word } from '../../options/types.js';
+import { doubling, extents, file, names, whole, word } from '../../options/types.js';
 import { NODE_EPS } from '../execution-providers.js';
 
 /** bench: what times models in ONNX Runtime. */
@@ -11,17 +11,21 @@ export const BENCH = defineOptions({
     short: 'o',
     doc: 'file for the rows: .json, .csv, or .html with charts',
   },
-  ranks: { type: list(whole(1), 'separated'), default: [8], doc: 'ranks of the adapters: 8,32,128' },
+  ranks: {
+    type: doubling(),
+    default: [8],
+    doc: 'ranks of the adapters: 8,32 or 8..128, which is 8,16,32,64,128 (each twice the one before)',
+  },
   methods: { type: names('a,b', true), default: ['lotr'], doc: 'methods of the adapters: lotr,lora' },
   targets: SELECT.targets,
   exclude: SELECT.exclude,
   batch: {
-    type: list(whole(1), 'separated'),
-    doc: 'extents of the first dimension of the inputs (default: 1,16)',
+    type: doubling(),
+    doc: 'extents of the first dimension of the inputs: 1,16 (the default) or 1..16',
   },
   seq: {
-    type: list(whole(1), 'separated'),
-    doc: 'extents of their second dimension (default: 128)',
+    type: doubling(),
+    doc: 'extents of their second dimension: 128 (the default) or 32..512',
   },
   dims: {
     flag: 'dim',
