@@ -10,6 +10,7 @@ import type {
 } from '../../src/backends/kernel/model/types.js';
 import { lengthOf } from '../../src/backends/kernel/plan/cost.js';
 import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/plan/schedule.js';
+import { allInVectors } from '../../src/backends/kernel/plan/vectors.js';
 
 /** One kind of launch of a plan, and the schedules that are legal for it; the first is the one that it has. */
 export interface TuningJob {
@@ -75,6 +76,7 @@ function problemOf({ family }: Launch, work: Product, tokens: number): Problem {
     cols: lengthOf(work.cols, bound),
     inner: work.segments.reduce((sum, { inner }) => sum + lengthOf(inner, bound), 0),
     ...(work.widen ? { widen: work.widen.rank } : {}),
+    vectors: allInVectors(work),
   };
 }
 

@@ -32,7 +32,7 @@ const TILES = [
 
 /** The products of a plan for WebGPU, each with its candidates. */
 export function tuningJobs(plan: KernelPlan, most: number = TILES.length): readonly TuningJob[] {
-  const of = ({ schedule }: Launch) =>
+  const of = ({ schedule: { gemv: _, ...schedule } }: Launch) =>
     TILES.map(([BM, BN, BK, TM, TN, vec]): TileSchedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }));
   return jobsOf(plan, { of }, most);
 }

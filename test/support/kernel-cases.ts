@@ -45,12 +45,26 @@ export type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly outCols?: number;
   /** first element of the result in its buffer */
   readonly outOffset?: number;
+  /** elements between the rows of a result that is not cut into parts */
+  readonly gap?: number;
   /** operands are rounded to this before they are multiplied */
   readonly unit?: UnitType;
 };
 
 export function make(name: string, made: Made): KernelCase {
-  const { rows, cols, segments, M, epilogue, schedule, outCols, outOffset = 3, unit, ...rest } = made;
+  const {
+    rows,
+    cols,
+    segments,
+    M,
+    epilogue,
+    schedule,
+    outCols,
+    outOffset = 3,
+    gap = 2,
+    unit,
+    ...rest
+  } = made;
   const tiles = { ...SMALL, ...schedule };
   const width = outCols ?? cols;
   const parts = tiles.splitK;
@@ -59,7 +73,7 @@ export function make(name: string, made: Made): KernelCase {
   const out =
     parts > 1
       ? dense('y', 'f32', rows, width, outOffset)
-      : { ...dense('y', 'f32', rows, width, outOffset), rowStride: width + 2 };
+      : { ...dense('y', 'f32', rows, width, outOffset), rowStride: width + gap };
   const work: Product = {
     kind: 'product',
     rows,
@@ -84,7 +98,7 @@ export function make(name: string, made: Made): KernelCase {
     launch,
     { M, rowBlock: 8, rowBlocks: Math.ceil(M / 8) },
     'y',
-    outOffset + parts * count * (width + 2),
+    outOffset + parts * count * (width + gap),
     unit,
   );
 }

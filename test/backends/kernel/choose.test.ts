@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { gridOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelPlan, MatrixRef } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey, total } from '../../../src/backends/kernel/plan/choose.js';
@@ -386,13 +387,29 @@ describe('the choice', () => {
   test('few rows and a small rank take one launch', () => {
     const at = (tokens: number, rank: number) =>
       choose(square(4096, rank), { device: laptop, tokens, purpose: 'serve' }).regions[0]!;
-    expect(at(1, 8)).toMatchObject({ scheme: 'S2' });
-    expect(at(4, 8)).toMatchObject({ scheme: 'S2' });
+    expect(at(1, 7)).toMatchObject({ scheme: 'S2' });
+    expect(at(16, 8)).toMatchObject({ scheme: 'S2' });
     expect(at(65, 8)).toMatchObject({ scheme: 'S1' });
     expect(at(1, 17)).toMatchObject({ scheme: 'S1' });
     expect(at(65, 8).rejected.find(({ strategy }) => strategy.includes('S2'))?.because).toMatch(
       /^65 tokens: /,
     );
+  });
+
+  test('few rows take a launch for P and one that reads W once in vectors, in as many workgroups as a device has work for', () => {
+    const options = { device: laptop, tokens: 1, purpose: 'serve' } as const;
+    const [region] = choose(square(4096, 8), options).regions;
+    expect(region).toMatchObject({ scheme: 'S1' });
+    expect(region!.rejected.find(({ strategy }) => strategy.includes('S2'))?.because).toMatch(/on request/);
+    expect(region!.forward.map(({ schedule }) => schedule.gemv)).toEqual([true, true]);
+    const [P, y] = region!.forward.map((launch) => gridOf(launch, { M: 1 }));
+    expect([P, y]).toEqual([
+      [1, 1, 1],
+      [128, 1, 1],
+    ]);
+    expect(choose(square(4096, 8), { ...options, strategy: 'widen' }).regions[0]).toMatchObject({
+      scheme: 'S2',
+    });
   });
 
   test('matrix units take no widened launch unless it is asked for', () => {

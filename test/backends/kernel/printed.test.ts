@@ -11,6 +11,7 @@ import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { planCases } from '../../support/plan-cases.js';
 import { subgroupCases } from '../../support/subgroup-cases.js';
+import { gemvCases, vectorCases } from '../../support/vector-cases.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/kernels');
 const SHOWN = [
@@ -35,6 +36,16 @@ const kernels: readonly Kernel[] = [
   stepKernel(adamw, 'adamw_step', 85),
 ];
 
+/** In WGSL alone. */
+const vectors = [...vectorCases(), ...gemvCases()]
+  .filter(({ name }) => name === 'vectors_weights_stored_out_in' || name === 'gemv_three_rows')
+  .map(({ launch }) => kernelOf(launch));
+
+test.each(vectors.map((kernel) => [kernel.name, kernel] as const))(
+  '%s is printed as wgsl in the same words',
+  (name, kernel) => expectFile(join(FOLDER, `${name}.wgsl`), printWgsl(kernel)),
+);
+
 describe.each(kernels.map((kernel) => [kernel.name, kernel] as const))('%s', (name, kernel) => {
   test.each([
     ['wgsl', printWgsl(kernel)],
@@ -45,10 +56,10 @@ describe.each(kernels.map((kernel) => [kernel.name, kernel] as const))('%s', (na
 });
 
 test('no expected file is left over', () => {
-  expectNothingElse(
-    FOLDER,
-    kernels.flatMap(({ name }) => [`${name}.wgsl`, `${name}.cu`]),
-  );
+  expectNothingElse(FOLDER, [
+    ...kernels.flatMap(({ name }) => [`${name}.wgsl`, `${name}.cu`]),
+    ...vectors.map(({ name }) => `${name}.wgsl`),
+  ]);
 });
 
 test.each([

@@ -14,7 +14,10 @@ const BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
  * n-th accesses of all invocations since a barrier count as simultaneous, which is exact where all take the same branches.
  */
 export class Banks {
-  readonly #first = new Map<string, { readonly at: number; readonly bytes: number }>();
+  readonly #first = new Map<
+    string,
+    { readonly at: number; readonly bytes: number; readonly words: number }
+  >();
   /** words accessed, by number of the access and warp */
   readonly #asked = new Map<string, Set<number>>();
   readonly #turns = new Map<number, number>();
@@ -24,11 +27,12 @@ export class Banks {
     readonly threads: number,
   ) {
     let at = 0;
-    for (const { name, space, size, elem = 'f32' } of arrays) {
+    for (const { name, space, size, elem = 'f32', vector } of arrays) {
       if (space !== 'workgroup') continue;
-      this.#first.set(name, { at, bytes: BYTES[elem] });
+      const bytes = BYTES[elem] * (vector ? 4 : 1);
+      this.#first.set(name, { at, bytes, words: Math.ceil(bytes / 4) });
       // an array begins at a multiple of 16 bytes
-      at += 16 * Math.ceil((size * BYTES[elem]) / 16);
+      at += 16 * Math.ceil((size * bytes) / 16);
     }
   }
 
@@ -38,9 +42,11 @@ export class Banks {
     if (!first) return index;
     const turn = this.#turns.get(global) ?? 0;
     this.#turns.set(global, turn + 1);
-    const key = `${turn} ${Math.floor((global % this.threads) / WARP)}`;
+    // of vectors as many invocations are served at once as ask for a word of every bank
+    const key = `${turn} ${Math.floor((global % this.threads) / (WARP / first.words))}`;
     const words = this.#asked.get(key) ?? new Set();
-    words.add(Math.floor((first.at + index * first.bytes) / 4));
+    const from = Math.floor((first.at + index * first.bytes) / 4);
+    for (let word = 0; word < first.words; word++) words.add(from + word);
     this.#asked.set(key, words);
     return index;
   }

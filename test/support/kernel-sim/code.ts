@@ -120,14 +120,16 @@ export class Compiler implements Machine {
       case 'poke': {
         const [index, value] = [this.value(stmt.index), this.value(stmt.value)];
         const array = this.#array(stmt.array);
-        if (!this.banks) return `${array}.write(${index}, ${value}, g);`;
+        const put = stmt.value.type === 'f32x4' ? 'write4' : 'write';
+        if (!this.banks) return `${array}.${put}(${index}, ${value}, g);`;
         const touched = `${this.constant(this.banks)}.touch('${stmt.array}', at, t);`;
-        return `{ const sum = ${value}, at = ${index}; ${touched} ${array}.write(at, sum, g); }`;
+        return `{ const sum = ${value}, at = ${index}; ${touched} ${array}.${put}(at, sum, g); }`;
       }
       case 'store': {
         const { view, at, mask, next } = stmt;
         const buffer = this.buffer(view.buffer);
-        const write = (index: string, value: Expr) => `${buffer}.write(${index}, ${this.value(value)}, g);`;
+        const put = stmt.value.type === 'f32x4' ? 'write4' : 'write';
+        const write = (index: string, value: Expr) => `${buffer}.${put}(${index}, ${this.value(value)}, g);`;
         const make = () => {
           const index = this.address(view, at);
           if (!next) return write(index, stmt.value);
@@ -171,6 +173,12 @@ export class Compiler implements Machine {
     return `if (${test}) {\n${counted}${code}\n}`;
   }
 
+  /** A function of vectors, which makes so many operations. */
+  #vectors(name: keyof typeof VECTORS, flops: number, ...given: readonly string[]): string {
+    this.#flops += flops;
+    return `${this.constant(VECTORS)}.${name}(${given.join(', ')})`;
+  }
+
   #array(name: string): string {
     if (!this.kernel.arrays.some((decl) => decl.name === name))
       throw new Error(`the kernel declares no array ${name}`);
@@ -208,6 +216,7 @@ export class Compiler implements Machine {
         return `${expr.of === 'local' ? 'l' : 'g'}${expr.axis}`;
       case 'bin': {
         const [a, b] = [this.value(expr.a), this.value(expr.b)];
+        if (expr.type === 'f32x4') return this.#vectors(expr.op === '+' ? 'add' : 'mul', 4, a, b);
         if (expr.type !== 'f32') return WHOLE[expr.op](a, b);
         this.#flops += 1;
         return `Math.fround(${FLOAT[expr.op](a, b)})`;
@@ -216,7 +225,15 @@ export class Compiler implements Machine {
         return `(${this.value(expr.a)} ${expr.op === '<' ? '<' : '==='} ${this.value(expr.b)})`;
       case 'and':
         return `(${this.value(expr.a)} && ${this.#perhaps(() => this.value(expr.b))})`;
+      case 'vector':
+        return `[${expr.of.map((one) => this.value(one)).join(', ')}]`;
+      case 'splat':
+        return this.#vectors('splat', 0, this.value(expr.of));
+      case 'part':
+        return `${this.value(expr.of)}[${expr.at}]`;
       case 'fma':
+        if (expr.type === 'f32x4')
+          return this.#vectors('fma', 8, this.value(expr.a), this.value(expr.b), this.value(expr.c));
         this.#flops += 2;
         return `Math.fround(${this.value(expr.a)} * ${this.value(expr.b)} + ${this.value(expr.c)})`;
       case 'call':
@@ -233,13 +250,17 @@ export class Compiler implements Machine {
         return `(${this.value(expr.cond)} ? ${first} : ${second})`;
       }
       case 'load': {
-        const read = () => `${this.buffer(expr.view.buffer)}.read(${this.address(expr.view, expr.at)}, g)`;
-        return expr.mask ? `(${this.value(expr.mask)} ? ${this.#perhaps(read)} : 0)` : read();
+        const four = expr.type === 'f32x4';
+        const get = four ? 'read4' : 'read';
+        const read = () => `${this.buffer(expr.view.buffer)}.${get}(${this.address(expr.view, expr.at)}, g)`;
+        const nothing = four ? '[0, 0, 0, 0]' : '0';
+        return expr.mask ? `(${this.value(expr.mask)} ? ${this.#perhaps(read)} : ${nothing})` : read();
       }
       case 'peek': {
         const [index, array] = [this.value(expr.index), this.#array(expr.array)];
-        if (!this.banks) return `${array}.read(${index}, g)`;
-        return `${array}.read(${this.constant(this.banks)}.touch('${expr.array}', ${index}, t), g)`;
+        const get = expr.type === 'f32x4' ? 'read4' : 'read';
+        if (!this.banks) return `${array}.${get}(${index}, g)`;
+        return `${array}.${get}(${this.constant(this.banks)}.touch('${expr.array}', ${index}, t), g)`;
       }
       case 'subgroup':
         return expr.of === 'peer' ? 't.peer' : 't.subgroup.size';
@@ -248,6 +269,17 @@ export class Compiler implements Machine {
     }
   }
 }
+
+type Four = readonly [number, number, number, number];
+const four = (of: (k: number) => number): Four => [of(0), of(1), of(2), of(3)];
+
+/** Arithmetic of vectors, number by number. */
+const VECTORS = {
+  splat: (value: number): Four => [value, value, value, value],
+  add: (a: Four, b: Four): Four => four((k) => Math.fround(a[k]! + b[k]!)),
+  mul: (a: Four, b: Four): Four => four((k) => Math.fround(a[k]! * b[k]!)),
+  fma: (a: Four, b: Four, c: Four): Four => four((k) => Math.fround(a[k]! * b[k]! + c[k]!)),
+} as const;
 
 type Written = Readonly<Record<Arithmetic, (a: string, b: string) => string>>;
 

@@ -36,7 +36,7 @@ export function interpret(
   kernel: Kernel,
   { buffers, uniforms = {}, grid, order = 'forward', subgroups = WARPS, banks: counted = false }: Launched,
 ): Counts {
-  const counts: Counts = { loads: 0, stores: 0, flops: 0, bankConflicts: 0 };
+  const counts: Counts = { loads: 0, stores: 0, fetches: 0, peeks: 0, flops: 0, bankConflicts: 0 };
   const memory = new Buffers(kernel.buffers, buffers, counts);
   const [width, height, depth] = kernel.workgroup;
   const threads = width * height * depth;
@@ -65,6 +65,7 @@ export function interpret(
       ended = untilBarrier(running, (index) => members[index]!.subgroup, turns);
       counts.bankConflicts += banks?.take() ?? 0;
     }
+    for (const { peeks } of workgroup.values()) counts.peeks += peeks;
     if (ended !== threads)
       throw new KernelFault(
         'barrier',

@@ -13,6 +13,9 @@ export interface Counts {
   /** elements of buffers */
   loads: number;
   stores: number;
+  /** loads as instructions, of which one of a vector loads four elements; those of workgroup memory */
+  fetches: number;
+  peeks: number;
   /** floating-point operations; a fused multiply-add is two */
   flops: number;
   /** additional accesses of warps to workgroup memory (bank conflicts), single elements only; counted on request */
@@ -75,6 +78,9 @@ export class Buffers {
   }
 }
 
+/** Single elements of an array. */
+const elementsOf = ({ size, vector }: ArrayDecl): number => (vector ? 4 * size : size);
+
 const marks = (size: number) => new Int32Array(size).fill(NOBODY);
 
 /**
@@ -98,7 +104,26 @@ export class Cells {
 
   read(index: number, global: number): number {
     this.counts.loads++;
+    this.counts.fetches++;
     return this.look(index, global);
+  }
+
+  /** A vector, from a multiple of four on. */
+  read4(index: number, global: number): number[] {
+    this.#aligned(index);
+    this.counts.loads += 4;
+    this.counts.fetches++;
+    return [0, 1, 2, 3].map((k) => this.look(index + k, global));
+  }
+
+  write4(index: number, values: readonly number[], global: number): void {
+    this.#aligned(index);
+    for (const [k, value] of values.entries()) this.write(index + k, value, global);
+  }
+
+  #aligned(index: number): void {
+    const { name, vector } = this.param;
+    if (!vector || index % 4 !== 0) throw new KernelFault('access', `${name}[${index}] begins no vector`);
   }
 
   /** An element that another thread loads for this one. */
@@ -191,8 +216,16 @@ export class Registers {
   readonly #round: (value: number) => number;
 
   constructor(readonly decl: ArrayDecl) {
-    this.#values = new Float32Array(decl.size);
+    this.#values = new Float32Array(elementsOf(decl));
     this.#round = ROUND[decl.elem ?? 'f32'];
+  }
+
+  read4(index: number): number[] {
+    return [0, 1, 2, 3].map((k) => this.read(4 * index + k));
+  }
+
+  write4(index: number, values: readonly number[]): void {
+    for (const [k, value] of values.entries()) this.write(4 * index + k, value);
   }
 
   read(index: number): number {
@@ -216,9 +249,12 @@ export class Shared {
   readonly #written: Int32Array;
   readonly #read: Int32Array;
   #interval = 0;
+  /** reads so far; one of a vector counts once */
+  peeks = 0;
 
   constructor(readonly decl: ArrayDecl) {
-    const { size, elem = 'f32' } = decl;
+    const { elem = 'f32' } = decl;
+    const size = elementsOf(decl);
     this.#values = new Float32Array(size);
     this.#round = ROUND[elem];
     this.#written = marks(size);
@@ -228,6 +264,15 @@ export class Shared {
   /** A barrier was passed. */
   nextInterval(): void {
     this.#interval++;
+  }
+
+  read4(index: number, global: number): number[] {
+    this.peeks -= 3;
+    return [0, 1, 2, 3].map((k) => this.read(4 * index + k, global));
+  }
+
+  write4(index: number, values: readonly number[], global: number): void {
+    for (const [k, value] of values.entries()) this.write(4 * index + k, value, global);
   }
 
   #mark(global: number): number {
@@ -241,6 +286,7 @@ export class Shared {
     if (writer === NOBODY || (writer !== mark && writer >> INTERVAL === now)) this.#misread(index, global);
     // after a second reader any later writer races with one of the two
     const reader = this.#read[index]!;
+    this.peeks++;
     this.#read[index] = reader !== mark && reader >> INTERVAL === now ? (now << INTERVAL) | SEVERAL : mark;
     return this.#values[index]!;
   }

@@ -17,10 +17,10 @@ export const WEBGPU_LAPTOP: DeviceProfile = {
   features: ['subgroups'],
   source: 'assumed for an integrated GPU; per-dispatch cost as reported in arXiv 2604.02344 (24-71 us)',
   tiles: webgpuTiles('webgpu-laptop', [
-    // 8x8 invocations of 4x4: what a browser runs everywhere; 16x16 of 4x4 once the grid is large
+    // 8x8 invocations of 4x4: what a browser runs everywhere; 8x16 of 8x4 once the grid is large
     ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
     ['gemm', 'rows<=64', [16, 128, 16, 4, 8, 4, 1, 0, 1]],
     ['gemm', 'rows<=512', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
-    ['gemm', 'any', [64, 64, 16, 4, 4, 4, 1, 0, 1]],
+    ['gemm', 'any', [64, 64, 16, 8, 4, 4, 1, 0, 1]],
   ]),
 };

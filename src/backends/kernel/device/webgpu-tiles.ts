@@ -5,10 +5,17 @@ import { scheduleRows, type TileEntry } from './tiles.js';
 const overSubgroups = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
   rows.map((row) => ({ ...row, schedule: { ...row.schedule, subgroups: true } }));
 
-/** The same tiles with rows of one element more: a tile that is written across its rows is not all in one bank. */
+/** The same tiles, with invocations along the columns and along the inner dimension. */
+const fewRows = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
+  rows.map((row) => ({ ...row, schedule: { ...row.schedule, gemv: true } }));
+
+/**
+ * The same tiles with rows of a vector more: a tile that is written across its rows is not all in one bank. No row has an odd length:
+ * drivers of Adreno and Mali are known to compile such tiles wrongly.
+ */
 const padded = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
   rows.map((row) =>
-    row.family === 'reducePartials' ? row : { ...row, schedule: { ...row.schedule, pad: 1 } },
+    row.family === 'reducePartials' ? row : { ...row, schedule: { ...row.schedule, pad: 4 } },
   );
 
 /**
@@ -28,11 +35,26 @@ const SUBGROUPS: readonly TileEntry[] = [
   ['skinny', 'rows<=64', [4, 8, 64, 4, 8, 1, 1, 0, 1]],
 ];
 
+/**
+ * Few rows, in vectors: neighbours of 64 bytes or more along the columns, the rest of 256 invocations along the inner dimension.
+ * Narrow results take fewer columns, so that a device has as many workgroups.
+ */
+const GEMV: readonly TileEntry[] = [
+  ['gemm', 'rows<=1 cols<=1536', [1, 16, 256, 1, 4, 4, 1, 0, 1]],
+  ['gemm', 'rows<=1', [1, 32, 128, 1, 4, 4, 1, 0, 1]],
+  ['gemm', 'rows<=4 cols<=1536', [4, 16, 256, 4, 4, 4, 1, 0, 1]],
+  ['gemm', 'rows<=4', [4, 32, 128, 4, 4, 4, 1, 0, 1]],
+  ['gemm', 'rows<=8', [8, 32, 64, 8, 4, 4, 1, 0, 1]],
+  ['skinny', 'rows<=1', [1, 8, 512, 1, 4, 4, 1, 0, 1]],
+  ['skinny', 'rows<=4', [4, 8, 512, 4, 4, 4, 1, 0, 1]],
+  ['skinny', 'rows<=8', [8, 8, 256, 8, 4, 4, 1, 0, 1]],
+];
+
 /** Families whose tiles are the same on all WebGPU targets. */
 const COMMON: readonly TileEntry[] = [
   ['gemv', 'any', [4, 128, 16, 4, 2, 1, 1, 0, 1]],
   ['gemv', 'any', [4, 64, 16, 4, 1, 1, 1, 0, 1]],
-  ['skinny', 'cols<=8', [64, 8, 16, 4, 2, 1, 1, 0, 1]],
+  ['skinny', 'cols<=8', [64, 8, 16, 2, 4, 4, 1, 0, 1]],
   ['skinny', 'cols<=16', [64, 16, 16, 4, 4, 4, 1, 0, 1]],
   ['skinny', 'cols<=32', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
   ['skinny', 'any', [32, 64, 16, 4, 4, 4, 1, 0, 1]],
@@ -52,5 +74,6 @@ const COMMON: readonly TileEntry[] = [
  */
 export const webgpuTiles = (target: string, gemm: readonly TileEntry[]): readonly ScheduleRow[] => [
   ...overSubgroups(scheduleRows(target, ['f32', 'f16'], SUBGROUPS)),
+  ...fewRows(scheduleRows(target, ['f32', 'f16'], GEMV)),
   ...padded(scheduleRows(target, ['f32', 'f16'], [...gemm, ...COMMON])),
 ];

@@ -7,19 +7,24 @@ import {
   f32,
   id,
   load,
+  load4,
   lt,
   mul,
+  part,
   peek,
+  peek4,
   ref,
   repeat,
   type Stmt,
+  splat,
   store,
   storePair,
   type U32,
   u32,
   type View,
+  vector,
 } from '../ir/kir.js';
-import type { Extent, Product } from '../model/types.js';
+import type { Epilogue, Extent, Product } from '../model/types.js';
 import { activate } from './maths.js';
 import type { Parameters } from './parameters.js';
 
@@ -49,19 +54,10 @@ export interface Results {
 export function storeResults(params: Parameters, work: Product, results: Results): Stmt[] {
   const { array, row, col, each, rows, cols } = results;
   const width = results.paired && inPairs(work) ? 2 : 1;
-  const { out, parts, epilogue } = work;
-  const adds = epilogue.accumulate && parts === 1;
-  if (adds) params.reads(out.buffer, out.dtype);
-  params.writes(out.buffer, out.dtype);
-  const whole = params.matrix(out, rows, cols);
-  const part: View = {
-    ...whole,
-    offset: add(whole.offset, mul(id('group', 2), mul(rows, cols))),
-    strides: [cols, u32(1)],
-  };
-  const view = parts > 1 ? part : whole;
+  const { epilogue } = work;
+  const { view, adds, about } = target(params, work, rows, cols);
   return [
-    comment(parts > 1 ? 'this part of the sum' : 'results'),
+    comment(about),
     define('out_row', row),
     define('out_col', col),
     ...each((index, i, j) => {
@@ -81,6 +77,65 @@ export function storeResults(params: Parameters, work: Product, results: Results
       return [{ s: 'if', cond: and(inside, lt(right[1], cols)), body }];
     }, width),
   ];
+}
+
+/** The same for vectors of four results; the walk is over vectors. */
+export function storeVectors(
+  params: Parameters,
+  work: Product,
+  { array, row, col, each, rows, cols }: Omit<Results, 'paired'>,
+): Stmt[] {
+  const { view, adds, about } = target(params, work, rows, cols);
+  const { epilogue, parts } = work;
+  return [
+    comment(about),
+    define('out_row', row),
+    define('out_col', col),
+    ...each((index, i, j) => {
+      const at = [add(ref('u32', 'out_row'), i), add(ref('u32', 'out_col'), mul(j, u32(4)))] as const;
+      const { bias, residual, activation } = parts > 1 ? NOTHING : epilogue;
+      let value = peek4(array, index);
+      if (epilogue.scale !== 1) value = mul(splat(f32(epilogue.scale)), value);
+      if (bias) value = add(value, load4(biasView(params, bias, cols), [at[1]]));
+      if (residual) {
+        params.reads(residual.buffer, residual.dtype);
+        value = add(value, load4(params.matrix(residual, rows, cols), at));
+      }
+      const before = activation ? 'preactivation' : 'result';
+      const one = (k: 0 | 1 | 2 | 3) => activate(activation!, part(ref('f32x4', before), k));
+      const result = ref('f32x4', 'result');
+      const body = [
+        define(before, value),
+        ...(activation ? [define('result', vector([one(0), one(1), one(2), one(3)]))] : []),
+        store(view, at, adds ? add(load4(view, at), result) : result),
+      ];
+      return [{ s: 'if', cond: and(lt(at[0], rows), lt(at[1], cols)), body }];
+    }, 1),
+  ];
+}
+
+/** What the launch that adds the parts of a sum does. */
+const NOTHING: Partial<Epilogue> = {};
+
+/** Where results go, whether they are added to what is there, and what they are. */
+function target(params: Parameters, { out, parts, epilogue }: Product, rows: U32, cols: U32) {
+  const adds = epilogue.accumulate && parts === 1;
+  if (adds) params.reads(out.buffer, out.dtype);
+  params.writes(out.buffer, out.dtype);
+  const whole = params.matrix(out, rows, cols);
+  const own: View = {
+    ...whole,
+    offset: add(whole.offset, mul(id('group', 2), mul(rows, cols))),
+    strides: [cols, u32(1)],
+  };
+  return parts > 1
+    ? { view: own, adds, about: 'this part of the sum' }
+    : { view: whole, adds, about: 'results' };
+}
+
+function biasView(params: Parameters, bias: NonNullable<Epilogue['bias']>, cols: U32): View {
+  params.reads(bias.buffer, bias.dtype);
+  return { buffer: bias.buffer, offset: u32(bias.offset), extents: [cols], strides: [u32(1)] };
 }
 
 /** TM x TN neighbouring results, row by row. */
@@ -113,9 +168,7 @@ function finished(
   if (parts > 1) return [define(name, sum)];
   let value = sum;
   if (bias) {
-    params.reads(bias.buffer, bias.dtype);
-    const view: View = { buffer: bias.buffer, offset: u32(bias.offset), extents: [cols], strides: [u32(1)] };
-    value = add(value, load(view, [at[1]]));
+    value = add(value, load(biasView(params, bias, cols), [at[1]]));
   }
   if (residual) {
     params.reads(residual.buffer, residual.dtype);

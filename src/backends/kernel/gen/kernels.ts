@@ -5,18 +5,22 @@ import type { Launch, TileSchedule } from '../model/types.js';
 import { lengthOf } from '../plan/cost.js';
 import { SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
+import { allInVectors, tilesInVectors } from '../plan/vectors.js';
 import { ofWarpgroups } from '../plan/warpgroup-schedule.js';
 import { einsumGrid, einsumKernel } from './einsum.js';
 import { finishKernel } from './finish.js';
+import { gemvKernel } from './gemv.js';
 import { laneProductKernel } from './lane-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
 import { unitProductKernel } from './unit-product.js';
+import { vectorProductKernel } from './vector-product.js';
 import { warpgroupProductKernel } from './warpgroup-product.js';
 
 /**
  * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those, with
- * its inner dimension spread over subgroups where it says so. Throws LOTR6101 for a launch without a kernel: a call of
+ * its inner dimension spread over subgroups where it says so, in vectors where it says so and rows of all matrices are whole
+ * vectors. Throws LOTR6101 for a launch without a kernel: a call of
  * the vendor's library, a product that matrix units do not support (pass it through `scalarSchedule` first), or a sum
  * in parts with subgroups.
  */
@@ -34,8 +38,12 @@ function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'einsum') return einsumKernel(launch);
   if (launch.work.kind === 'finish') return finishKernel(launch);
   if (launch.schedule.subgroups) return laneProductKernel(launch);
+  if (launch.schedule.gemv) return gemvKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
-  return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
+  if (launch.schedule.warps > 0) return unitProductKernel(launch);
+  return tilesInVectors(launch.schedule) && allInVectors(launch.work)
+    ? vectorProductKernel(launch)
+    : productKernel(launch);
 }
 
 /** Workgroups of a launch along x, y and z, for bound lengths. */
@@ -60,7 +68,7 @@ export function gridOf(
  * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
  */
 export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSchedule {
-  if (schedule.warps === 0) return schedule;
+  if (schedule.warps === 0) return { ...schedule, vec: 1 };
   const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);

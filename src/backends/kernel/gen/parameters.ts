@@ -3,8 +3,10 @@ import {
   type BufferParam,
   define,
   div,
+  id,
   loadIndex,
   lt,
+  min,
   mul,
   ref,
   type Stmt,
@@ -23,6 +25,9 @@ type Elem = BufferParam['elem'];
  * use, then those that are written.
  */
 export class Parameters {
+  /** `vectors`: all buffers of floats are read and written four elements at a time */
+  constructor(readonly width: 'elements' | 'vectors' = 'elements') {}
+
   readonly #buffers = new Map<string, { elem: Elem; read: boolean; written: boolean }>();
   readonly #uniforms = new Map<string, UniformParam>();
   /** definitions that the operands use; they follow the definition of `row0` */
@@ -102,6 +107,7 @@ export class Parameters {
         name,
         elem,
         access: read ? (written ? 'read_write' : 'read') : 'write',
+        ...(this.width === 'vectors' && elem !== 'u32' ? { vector: true } : {}),
       }),
     );
     return {
@@ -126,6 +132,26 @@ export const vectorOf = (buffer: string, elements: number): View => ({
   extents: [u32(elements)],
   strides: [u32(1)],
 });
+
+/**
+ * The stretch of a segment's inner dimension that a workgroup takes of a sum in `parts`: what defines it, its first element and
+ * the one after its last.
+ */
+export function partOfInner(
+  parts: number,
+  length: U32,
+  segment: string,
+): { readonly share: readonly Stmt[]; readonly from: U32; readonly end: U32 } {
+  if (parts === 1) return { share: [], from: u32(0), end: length };
+  const own = segment === '0' ? '' : `_${segment}`;
+  const [from, end] = [`part_from${own}`, `part_to${own}`];
+  const share = div(add(length, u32(parts - 1)), u32(parts));
+  return {
+    share: [define(from, mul(id('group', 2), share)), define(end, min(add(ref('u32', from), share), length))],
+    from: ref('u32', from),
+    end: ref('u32', end),
+  };
+}
 
 /** A view and whether its coordinates are swapped. */
 export interface OrientedView {

@@ -6,12 +6,10 @@ import {
   define,
   div,
   fma,
-  id,
   type Kernel,
   load,
   loop,
   lt,
-  min,
   mod,
   mul,
   peek,
@@ -25,7 +23,7 @@ import {
 import type { Launch, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { chained, multiplyDown, widenedSum } from './fused.js';
-import { coordinates, type OrientedView } from './parameters.js';
+import { coordinates, type OrientedView, partOfInner } from './parameters.js';
 import { ProductTile } from './tile.js';
 
 /**
@@ -49,10 +47,6 @@ interface Staged {
   readonly slow: 'i' | 'j';
   readonly pitch: number;
 }
-
-/** Names of the first element of a segment's inner dimension that a part takes, and of the one after its last. */
-const partNames = (segment: string): readonly [from: string, to: string] =>
-  segment === '0' ? ['part_from', 'part_to'] : [`part_from_${segment}`, `part_to_${segment}`];
 
 class ProductKernel {
   readonly #tile: ProductTile;
@@ -98,12 +92,10 @@ class ProductKernel {
         ? this.#tile.params.operand(widen.down, length, u32(widen.rank), this.#tile.row0)
         : null;
     const n = `${index}`;
-    const split = this.work.parts > 1;
-    const [partFrom, partTo] = partNames(n);
-    const [from, end] = split ? [ref('u32', partFrom), ref('u32', partTo)] : [u32(0), length];
+    const { share, from, end } = partOfInner(this.work.parts, length, n);
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
-      ...(split ? this.#share(length, n) : []),
+      ...share,
       loop(`k0_${n}`, from, end, u32(BK), (k0) => [
         this.#stage(
           `a${n}`,
@@ -139,13 +131,6 @@ class ProductKernel {
         barrier,
       ]),
     ];
-  }
-
-  /** The stretch of a segment's inner dimension that belongs to this workgroup, where it is split. */
-  #share(length: U32, n: string): Stmt[] {
-    const share = div(add(length, u32(this.work.parts - 1)), u32(this.work.parts));
-    const [from, to] = partNames(n);
-    return [define(from, mul(id('group', 2), share)), define(to, min(add(ref('u32', from), share), length))];
   }
 
   /**

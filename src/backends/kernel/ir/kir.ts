@@ -8,12 +8,13 @@ import type { SubgroupExpr } from './subgroups.js';
 import type { FragmentDecl, UnitStmt } from './units.js';
 import type { MapParam, RingDecl, WarpgroupStmt } from './warpgroups.js';
 
-/** Type of a value in registers. */
-export type KType = 'f32' | 'u32' | 'bool';
+/** Type of a value in registers; `f32x4`: a vector of four. */
+export type KType = 'f32' | 'f32x4' | 'u32' | 'bool';
 /** Type of an element in a buffer. */
 export type Storage = 'f32' | 'f16' | 'bf16' | 'u32';
 
 export type F32 = Expr<'f32'>;
+export type F32x4 = Expr<'f32x4'>;
 export type U32 = Expr<'u32'>;
 export type Bool = Expr<'bool'>;
 
@@ -31,7 +32,10 @@ export interface View {
   readonly strides: readonly U32[];
 }
 
-/** An expression. It has no effect; a masked load whose mask is false reads 0 and touches nothing. */
+/** The place of a number in a vector. */
+export type Quarter = 0 | 1 | 2 | 3;
+
+/** An expression. A load or a store of a vector is of four neighbours along the last axis. It has no effect; a masked load whose mask is false reads 0 and touches nothing. */
 export type Expr<T extends KType = KType> = { readonly type: T } & (
   | { readonly e: 'lit'; readonly value: number }
   | { readonly e: 'ref'; readonly name: string }
@@ -41,7 +45,11 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
   | { readonly e: 'cmp'; readonly op: Comparison; readonly a: Expr; readonly b: Expr }
   | { readonly e: 'and'; readonly a: Bool; readonly b: Bool }
   | { readonly e: 'call'; readonly fn: Unary; readonly of: Expr }
-  | { readonly e: 'fma'; readonly a: F32; readonly b: F32; readonly c: F32 }
+  | { readonly e: 'fma'; readonly a: Expr; readonly b: Expr; readonly c: Expr }
+  /** a vector of four numbers, of one number four times, and one number of a vector */
+  | { readonly e: 'vector'; readonly of: readonly [F32, F32, F32, F32] }
+  | { readonly e: 'splat'; readonly of: F32 }
+  | { readonly e: 'part'; readonly of: F32x4; readonly at: Quarter }
   | { readonly e: 'cast'; readonly of: Expr }
   | { readonly e: 'select'; readonly cond: Bool; readonly whenTrue: Expr; readonly whenFalse: Expr }
   | { readonly e: 'load'; readonly view: View; readonly at: readonly U32[]; readonly mask?: Bool }
@@ -53,12 +61,12 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
 export type Stmt =
   | { readonly s: 'let' | 'var'; readonly name: string; readonly init: Expr }
   | { readonly s: 'assign'; readonly name: string; readonly value: Expr }
-  | { readonly s: 'poke'; readonly array: string; readonly index: U32; readonly value: F32 }
+  | { readonly s: 'poke'; readonly array: string; readonly index: U32; readonly value: F32 | F32x4 }
   | {
       readonly s: 'store';
       readonly view: View;
       readonly at: readonly U32[];
-      readonly value: F32;
+      readonly value: F32 | F32x4;
       readonly mask?: Bool;
       /** of the neighbour along the last axis, written with it; both lie in one aligned pair */
       readonly next?: F32;
@@ -94,6 +102,8 @@ export interface BufferParam {
   readonly access: 'read' | 'write' | 'read_write';
   /** accessed through maps only: the kernel takes the maps instead of a pointer */
   readonly mapped?: true;
+  /** accessed four neighbours at a time only, from multiples of four on */
+  readonly vector?: true;
 }
 
 export interface UniformParam {
@@ -112,7 +122,17 @@ export interface ArrayDecl {
   readonly elem?: Exclude<Storage, 'u32'>;
   /** number of tiles, of equal size, of a ring: one is filled while another is read */
   readonly stages?: number;
+  /** of vectors of four, as many as `size` says */
+  readonly vector?: true;
+  /** halves of it are added: invocations write one half while they read the other, no two of them one element */
+  readonly folded?: true;
 }
+
+const ARRAY_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
+
+/** Bytes of workgroup memory that an array takes. */
+export const arrayBytes = ({ space, size, elem = 'f32', vector: four }: ArrayDecl): number =>
+  space === 'workgroup' ? size * ARRAY_BYTES[elem] * (four ? 4 : 1) : 0;
 
 export interface Kernel {
   readonly name: string;
@@ -141,7 +161,7 @@ export const uniform = <T extends 'u32' | 'f32'>(type: T, name: string): Expr<T>
 export const id = (of: 'local' | 'group', axis: 0 | 1 | 2): U32 => ({ type: 'u32', e: 'id', of, axis });
 
 /** Arithmetic; folds literals and drops additions of 0 and products with 0 or 1 of whole numbers. */
-export function bin<T extends 'u32' | 'f32'>(op: Arithmetic, a: Expr<T>, b: Expr<T>): Expr<T> {
+export function bin<T extends 'u32' | 'f32' | 'f32x4'>(op: Arithmetic, a: Expr<T>, b: Expr<T>): Expr<T> {
   if (a.type === 'u32') {
     const [x, y] = [literalValue(a), literalValue(b)];
     if (x !== null && y !== null) return u32(wholeArithmetic(op, x, y)) as Expr<T>;
@@ -176,14 +196,18 @@ function wholeArithmetic(op: Arithmetic, a: number, b: number): number {
 /** The value of a literal, or null. */
 export const literalValue = (expr: Expr): number | null => (expr.e === 'lit' ? expr.value : null);
 
-export const add = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('+', a, b);
+export const add = <T extends 'u32' | 'f32' | 'f32x4'>(a: Expr<T>, b: Expr<T>) => bin('+', a, b);
 export const sub = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('-', a, b);
-export const mul = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('*', a, b);
+export const mul = <T extends 'u32' | 'f32' | 'f32x4'>(a: Expr<T>, b: Expr<T>) => bin('*', a, b);
 export const div = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('/', a, b);
 export const mod = (a: U32, b: U32): U32 => bin('%', a, b);
 export const min = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('min', a, b);
 export const max = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('max', a, b);
-export const fma = (a: F32, b: F32, c: F32): F32 => ({ type: 'f32', e: 'fma', a, b, c });
+export const fma = <T extends 'f32' | 'f32x4'>(a: Expr<T>, b: Expr<T>, c: Expr<T>): Expr<T> =>
+  ({ type: a.type, e: 'fma', a, b, c }) as Expr<T>;
+export const vector = (of: readonly [F32, F32, F32, F32]): F32x4 => ({ type: 'f32x4', e: 'vector', of });
+export const splat = (of: F32): F32x4 => ({ type: 'f32x4', e: 'splat', of });
+export const part = (of: F32x4, at: Quarter): F32 => ({ type: 'f32', e: 'part', of, at });
 export const call = (fn: Unary, of: F32): F32 => ({ type: 'f32', e: 'call', fn, of });
 export const lt = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>): Bool => ({
   type: 'bool',
@@ -205,6 +229,15 @@ export const load = (view: View, at: readonly U32[], mask?: Bool): F32 => ({
   at,
   ...(mask ? { mask } : {}),
 });
+/** An element of a buffer, or an array, of vectors. */
+export const load4 = (view: View, at: readonly U32[], mask?: Bool): F32x4 => ({
+  type: 'f32x4',
+  e: 'load',
+  view,
+  at,
+  ...(mask ? { mask } : {}),
+});
+export const peek4 = (array: string, index: U32): F32x4 => ({ type: 'f32x4', e: 'peek', array, index });
 /** An element of a buffer of whole numbers. */
 export const loadIndex = (view: View, at: readonly U32[], mask: Bool): U32 => ({
   type: 'u32',
@@ -216,8 +249,13 @@ export const loadIndex = (view: View, at: readonly U32[], mask: Bool): U32 => ({
 export const peek = (array: string, index: U32): F32 => ({ type: 'f32', e: 'peek', array, index });
 
 export const define = (name: string, init: Expr): Stmt => ({ s: 'let', name, init });
-export const poke = (array: string, index: U32, value: F32): Stmt => ({ s: 'poke', array, index, value });
-export const store = (view: View, at: readonly U32[], value: F32, mask?: Bool): Stmt => ({
+export const poke = (array: string, index: U32, value: F32 | F32x4): Stmt => ({
+  s: 'poke',
+  array,
+  index,
+  value,
+});
+export const store = (view: View, at: readonly U32[], value: F32 | F32x4, mask?: Bool): Stmt => ({
   s: 'store',
   view,
   at,
@@ -261,6 +299,19 @@ export function flatIndex(view: View, at: readonly U32[]): U32 {
   return at.reduce((sum, coordinate, axis) => add(sum, mul(coordinate, view.strides[axis]!)), view.offset);
 }
 
+/** A multiple of four, divided by four: factors of four are left out where they are seen. */
+export function quarter(expr: U32): U32 {
+  if (expr.e === 'bin' && expr.op === '+') return add(quarter(expr.a as U32), quarter(expr.b as U32));
+  if (expr.e === 'bin' && expr.op === '*') {
+    for (const [one, other] of [
+      [expr.b, expr.a],
+      [expr.a, expr.b],
+    ] as const)
+      if (one.e === 'lit' && one.value % 4 === 0) return mul(other as U32, u32(one.value / 4));
+  }
+  return div(expr, u32(4));
+}
+
 /** Every expression directly inside another. */
 export function operands(expr: Expr): readonly Expr[] {
   switch (expr.e) {
@@ -270,8 +321,12 @@ export function operands(expr: Expr): readonly Expr[] {
       return [expr.a, expr.b];
     case 'fma':
       return [expr.a, expr.b, expr.c];
+    case 'vector':
+      return expr.of;
     case 'call':
     case 'cast':
+    case 'splat':
+    case 'part':
     case 'subgroupAdd':
       return [expr.of];
     case 'select':

@@ -1,14 +1,17 @@
 import {
+  type ArrayDecl,
   and,
   type Bool,
   bin,
   type Expr,
+  type F32,
   f32,
   type Kernel,
   literalValue,
   ref,
   type Stmt,
   select,
+  splat,
   type U32,
   u32,
   type View,
@@ -28,13 +31,16 @@ type Known = ReadonlyMap<string, number>;
 export function legalise(kernel: Kernel): Kernel {
   const whole = kernel.fragments !== undefined || kernel.ring !== undefined;
   const registers = new Map(
-    kernel.arrays.filter(({ space }) => space === 'register').map(({ name, size }) => [name, size]),
+    kernel.arrays.filter(({ space }) => space === 'register').map((decl) => [decl.name, decl]),
   );
   const rewriter = new Rewriter(whole ? new Map() : registers, whole);
   const body = rewriter.block(kernel.body, new Map());
   if (whole) return { ...kernel, body };
-  const zeros = [...registers].flatMap(([name, size]) =>
-    Array.from({ length: size }, (_, index): Stmt => ({ s: 'var', name: `${name}_${index}`, init: f32(0) })),
+  const zeros = [...registers].flatMap(([name, { size, vector }]) =>
+    Array.from(
+      { length: size },
+      (_, index): Stmt => ({ s: 'var', name: `${name}_${index}`, init: vector ? splat(f32(0)) : f32(0) }),
+    ),
   );
   return {
     ...kernel,
@@ -45,7 +51,7 @@ export function legalise(kernel: Kernel): Kernel {
 
 class Rewriter {
   constructor(
-    readonly registers: ReadonlyMap<string, number>,
+    readonly registers: ReadonlyMap<string, ArrayDecl>,
     readonly keepLoops: boolean,
   ) {}
 
@@ -104,7 +110,7 @@ class Rewriter {
 
   #register(array: string, index: U32): string {
     const at = literalValue(index);
-    if (at === null || at >= this.registers.get(array)!)
+    if (at === null || at >= this.registers.get(array)!.size)
       throw new Error(`${array} is indexed by what is not known`);
     return `${array}_${at}`;
   }
@@ -131,8 +137,8 @@ class Rewriter {
       case 'bin':
         return bin(
           expr.op,
-          this.expr(expr.a, known) as Expr<'u32' | 'f32'>,
-          this.expr(expr.b, known) as Expr<'u32' | 'f32'>,
+          this.expr(expr.a, known) as Expr<'u32' | 'f32' | 'f32x4'>,
+          this.expr(expr.b, known) as Expr<'u32' | 'f32' | 'f32x4'>,
         );
       case 'cmp': {
         const [a, b] = [this.expr(expr.a, known), this.expr(expr.b, known)];
@@ -149,6 +155,14 @@ class Rewriter {
           b: this.expr(expr.b, known),
           c: this.expr(expr.c, known),
         };
+      case 'vector': {
+        const of = expr.of.map((one) => this.expr(one, known)) as [F32, F32, F32, F32];
+        return { ...expr, of };
+      }
+      case 'splat':
+        return { ...expr, of: this.expr(expr.of, known) };
+      case 'part':
+        return { ...expr, of: this.expr(expr.of, known) };
       case 'call':
       case 'cast':
         return { ...expr, of: this.expr(expr.of, known) };
@@ -161,21 +175,25 @@ class Rewriter {
       case 'peek': {
         const index = this.expr(expr.index, known);
         return this.registers.has(expr.array)
-          ? ref('f32', this.#register(expr.array, index))
+          ? ref(expr.type, this.#register(expr.array, index))
           : { ...expr, index };
       }
       case 'load': {
         const { mask, ...bare } = expr;
         const at = expr.at.map((coordinate) => this.expr(coordinate, known));
         const read = { ...bare, at, view: this.#view(expr.view, known) } as Expr;
-        return mask
-          ? select(this.expr(mask, known) as Bool, read, read.type === 'f32' ? f32(0) : u32(0))
-          : read;
+        return mask ? select(this.expr(mask, known) as Bool, read, nothing(read)) : read;
       }
       default:
         return expr;
     }
   }
+}
+
+/** What a load reads where its mask does not hold. */
+function nothing({ type }: Expr): Expr {
+  if (type === 'f32x4') return splat(f32(0));
+  return type === 'f32' ? f32(0) : u32(0);
 }
 
 function constant(bound: U32): number {

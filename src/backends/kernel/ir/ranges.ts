@@ -122,11 +122,11 @@ export function isMultiple(expr: Expr, of: number, facts: Facts): boolean {
   }
 }
 
-/** Whether an element and its neighbour along the last axis lie side by side, the first at an even place. */
-export function isPair({ offset, strides }: View, at: readonly U32[], facts: Facts): boolean {
+/** Whether `count` neighbours along the last axis lie side by side, the first at a multiple of as many. */
+export function isRun({ offset, strides }: View, at: readonly U32[], count: 2 | 4, facts: Facts): boolean {
   const last = strides.at(-1)!;
-  const even = [offset, ...strides.slice(0, -1), at.at(-1)!].every((part) => isMultiple(part, 2, facts));
-  return even && last.e === 'lit' && last.value === 1;
+  const whole = [offset, ...strides.slice(0, -1), at.at(-1)!].every((part) => isMultiple(part, count, facts));
+  return whole && last.e === 'lit' && last.value === 1;
 }
 
 /** Whether an index into a register array is a number once loops are written out. */

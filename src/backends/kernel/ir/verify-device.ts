@@ -1,16 +1,14 @@
 import type { Diagnostic } from '../../../ir/diagnostics.js';
 import { beyondDevice } from '../../codes/kernel-ir.js';
 import type { DeviceProfile } from '../model/types.js';
-import type { Kernel } from './kir.js';
+import { arrayBytes, type Kernel } from './kir.js';
 import { usesSubgroups } from './subgroups.js';
 import { ringBytes } from './warpgroups.js';
 
 /** What a kernel needs and a device does not have (LOTR6102): workgroup memory, invocations, bound buffers, subgroups. */
 export function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
   const [x, y, z] = kernel.workgroup;
-  const bytes = kernel.arrays
-    .filter(({ space }) => space === 'workgroup')
-    .reduce((sum, { size, elem = 'f32' }) => sum + size * ELEMENT_BYTES[elem], 0);
+  const bytes = kernel.arrays.reduce((sum, array) => sum + arrayBytes(array), 0);
   const ring = kernel.ring ? ringBytes(kernel.ring) : 0;
   const needs = [
     ['bytes of workgroup memory', bytes + ring, device.workgroupBytes],
@@ -27,5 +25,3 @@ export function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
       : []),
   ];
 }
-
-const ELEMENT_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;

@@ -36,11 +36,11 @@ export class WorkgroupOrder {
   }
 
   /** `as`: the state after writing. */
-  writes({ name, stages = 1 }: ArrayDecl, as: State = 'written'): void {
+  writes({ name, stages = 1, folded }: ArrayDecl, as: State = 'written'): void {
     const state = this.#states.get(name);
-    const ring = stages > 1;
+    const ring = stages > 1 || folded === true;
     if (state === 'read' && !ring) this.broken(`${name} is written while others may still read it`);
-    // later tiles of a ring go where nothing reads: the simulator of tests checks that
+    // later tiles of a ring, and halves, go where nothing reads: the simulator of tests checks that
     if (!ring || state === 'unwritten') this.#states.set(name, as);
   }
 

@@ -12,7 +12,16 @@ import {
   u32,
   type View,
 } from './kir.js';
-import { conjuncts, isBelow, isConstant, isPair, isUniform, type NameFact, rangeOf } from './ranges.js';
+import {
+  conjuncts,
+  isBelow,
+  isConstant,
+  isMultiple,
+  isRun,
+  isUniform,
+  type NameFact,
+  rangeOf,
+} from './ranges.js';
 import { collective } from './subgroups.js';
 import type { UnitStmt } from './units.js';
 import { beyond } from './verify-device.js';
@@ -31,6 +40,8 @@ import type { WarpgroupStmt } from './warpgroups.js';
  *  - barrier: all invocations of a workgroup reach a barrier, through loops and branches that all take alike;
  *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
  *  - pair: two elements that are written at once lie side by side from an even place on;
+ *  - vector: so do four, from a multiple of four on, in rows that are multiples of four long; a buffer or an array is accessed in vectors,
+ *    or element by element;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
  *  - subgroup: a subgroup operation is the whole value of a variable or an element, of f32 where it is a sum, and all
  *    invocations of a workgroup execute it;
@@ -119,12 +130,12 @@ class Verifier {
         return;
       case 'poke':
         this.#expr(stmt.value);
-        this.#element(stmt.array, stmt.index, true);
+        this.#element(stmt.array, stmt.index, stmt.value);
         return;
       case 'store':
         this.#expr(stmt.value);
         if (stmt.mask) this.#expr(stmt.mask);
-        this.#access(stmt.view, stmt.at, conjuncts(stmt.mask), 'write');
+        this.#access(stmt.view, stmt.at, conjuncts(stmt.mask), 'write', stmt.value.type === 'f32x4');
         if (stmt.next) this.#pair(stmt, stmt.next);
         return;
       case 'if':
@@ -258,10 +269,10 @@ class Verifier {
         }
         return;
       case 'load':
-        this.#access(expr.view, expr.at, conjuncts(expr.mask), 'read');
+        this.#access(expr.view, expr.at, conjuncts(expr.mask), 'read', expr.type === 'f32x4');
         return;
       case 'peek':
-        this.#element(expr.array, expr.index, false);
+        this.#element(expr.array, expr.index, null, expr.type === 'f32x4');
         return;
       case 'subgroup':
       case 'subgroupAdd':
@@ -279,7 +290,13 @@ class Verifier {
       this.#broken('subgroup', `a sum over a subgroup of ${expr.of.type}`);
   }
 
-  #access(view: View, at: readonly U32[], mask: readonly Expr[], kind: 'read' | 'write'): void {
+  #access(
+    view: View,
+    at: readonly U32[],
+    mask: readonly Expr[],
+    kind: 'read' | 'write',
+    vector = false,
+  ): void {
     const buffer = this.kernel.buffers.find(({ name }) => name === view.buffer);
     if (!buffer) {
       this.#broken('defined', `there is no buffer ${view.buffer}`);
@@ -289,6 +306,7 @@ class Verifier {
     if (buffer.access !== kind && buffer.access !== 'read_write') {
       this.#broken('access', `${view.buffer} is bound for ${buffer.access} only`);
     }
+    this.#vector(view, at, buffer.vector ?? false, vector);
     if (kind === 'write') for (const coordinate of at) this.#expr(coordinate);
     for (const [axis, coordinate] of at.entries()) {
       if (!this.#below(coordinate, view.extents[axis]!, mask)) {
@@ -297,10 +315,18 @@ class Verifier {
     }
   }
 
+  /** `four`: the buffer is of vectors; `vector`: one of them is accessed. */
+  #vector(view: View, at: readonly U32[], four: boolean, vector: boolean): void {
+    if (four !== vector) this.#broken('vector', `${view.buffer} is ${four ? '' : 'not '}of vectors`);
+    if (!vector) return;
+    const lies = isRun(view, at, 4, this.#facts) && isMultiple(view.extents.at(-1)!, 4, this.#facts);
+    if (!lies) this.#broken('vector', `four elements of ${view.buffer} may not lie together`);
+  }
+
   #pair({ view, at }: Extract<Stmt, { s: 'store' }>, next: Expr): void {
     this.#expr(next);
     this.#access(view, neighbour(at), [], 'write');
-    if (!isPair(view, at, this.#facts))
+    if (!isRun(view, at, 2, this.#facts))
       this.#broken('pair', `two elements of ${view.buffer} may not lie together`);
   }
 
@@ -317,20 +343,23 @@ class Verifier {
       : operands(expr).some((part) => this.#varies(part));
   }
 
-  #element(name: string, index: U32, writes: boolean): void {
-    if (writes) this.#expr(index);
+  /** An element that is written, or read where no value is given. */
+  #element(name: string, index: U32, value: Expr | null, vector = value?.type === 'f32x4'): void {
+    if (value) this.#expr(index);
     const array = this.kernel.arrays.find((decl) => decl.name === name);
     if (!array) {
       this.#broken('defined', `there is no array ${name}`);
       return;
     }
+    if ((array.vector ?? false) !== vector)
+      this.#broken('vector', `${name} is ${array.vector ? '' : 'not '}of vectors`);
     if (!this.#below(index, u32(array.size), []))
       this.#broken('in range', `an index of ${name}, of ${array.size}`);
     if (array.space === 'register') {
       if (!isConstant(index, this.#facts)) this.#broken('constant index', `${name} is indexed by a variable`);
       return;
     }
-    if (writes) this.#order.writes(array);
+    if (value) this.#order.writes(array);
     else this.#order.reads(array);
   }
 }

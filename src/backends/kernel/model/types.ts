@@ -76,6 +76,9 @@ export interface EinsumStep {
  *
  * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x
  * TN (TM is BM) at a time, and sum over subgroups what each of them has.
+ *
+ * `gemv`: the invocations of a workgroup, which make BM x BN outputs, lie BN / 4 along the columns and BK / 4 along the inner
+ * dimension; no tile passes through workgroup memory. For few rows, in vectors.
  */
 export interface TileSchedule {
   readonly BM: number;
@@ -88,6 +91,7 @@ export interface TileSchedule {
   readonly warps: number;
   readonly splitK: number;
   readonly subgroups?: true;
+  readonly gemv?: true;
   /** without matrix units: padding of rows of tiles, in elements, so that they begin in different banks */
   readonly pad?: number;
 }

@@ -16,8 +16,10 @@ import { Buffers } from './buffers.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
+import { pickSchedule } from './schedule.js';
 import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
+import { VECTOR } from './vectors.js';
 import { ownBuffers } from './views.js';
 import { epilogueOf, prologueOf } from './weight-space.js';
 
@@ -187,13 +189,16 @@ const CHOICES: readonly Choice[] = [
     key: 'widen',
     name: 'one widened launch (S2)',
     make: widened,
-    refuse: (region, { purpose, target }, adapters, wanted) => {
+    refuse: (region, context, adapters, wanted) => {
+      const { purpose, target } = context;
       if (purpose === 'train') return 'the backward pass needs P itself, so no launch is saved';
       if (adapters > 1) return 'the row blocks of several adapters are too small for it';
       if (target.tokens > WIDEN.tokens) {
         return `${target.tokens} tokens: recomputing P in every column tile pays up to ${WIDEN.tokens}`;
       }
       if (region.rank > WIDEN.rank) return `rank ${region.rank}: it pays up to rank ${WIDEN.rank}`;
+      if (wanted !== 'widen' && readsInVectors(region, context))
+        return 'few rows read W in vectors, which no merged launch does, and its workgroups would each compute P: only on request (--form widen)';
       return target.device.features.includes('mma') && wanted !== 'widen'
         ? 'matrix units take no widened product, and CUDA cores need longer than two launches: only on request (--form widen)'
         : null;
@@ -238,6 +243,15 @@ const CHOICES: readonly Choice[] = [
     },
   },
 ];
+
+/** Whether the layers of a region, each a launch of its own, have kernels for few rows. */
+function readsInVectors({ layers, rank, in: inner }: LayerRegion, { target }: RegionContext): boolean {
+  const { db, device, dtype, tokens: rows } = target;
+  return layers.every(({ out: cols }) => {
+    const vectors = [inner, rank, cols].every((length) => length % VECTOR === 0);
+    return pickSchedule(db, device, { family: 'gemm', dtype, rows, cols, inner, vectors }).schedule.gemv;
+  });
+}
 
 /** Why no layer of a region can take the token form, whatever is asked for. */
 function againstToken({ downs }: LayerRegion, { form }: Group): string | null {

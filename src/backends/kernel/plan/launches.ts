@@ -15,6 +15,7 @@ import type {
 } from '../model/types.js';
 import { einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
 import { einsumSchedule, LIBRARY, pickSchedule } from './schedule.js';
+import { allInVectors } from './vectors.js';
 
 /** What launches are made for. */
 export interface Target {
@@ -77,7 +78,8 @@ export function einsumLaunch(
   return { name, family: 'einsum', schedule: einsumSchedule(work), work, predicted, does };
 }
 
-function problemOf(target: Target, { family, rows, cols, segments, widen }: ProductRequest) {
+function problemOf(target: Target, wanted: ProductRequest) {
+  const { family, rows, cols, segments, widen } = wanted;
   const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
   return {
     family,
@@ -86,6 +88,7 @@ function problemOf(target: Target, { family, rows, cols, segments, widen }: Prod
     cols: n(cols),
     inner: segments.reduce((sum, segment) => sum + n(segment.inner), 0),
     ...(widen ? { widen: widen.rank } : {}),
+    vectors: allInVectors({ ...wanted, epilogue: { ...PLAIN, ...wanted.epilogue }, parts: 1 }),
   };
 }
 

@@ -39,7 +39,7 @@ export function parseSchedules(
 export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfile, file: string): void {
   for (const [index, { target, dtype, family, schedule }] of rows.entries()) {
     if (target !== device.target) continue;
-    const [reason] = illegal(schedule, device, { family, dtype, rows: 1, cols: 1, inner: 1 });
+    const [reason] = illegal(schedule, device, { family, dtype, rows: 1, cols: 1, inner: 1, vectors: true });
     if (reason !== undefined)
       fail(badSchedules({ file, why: `row ${index + 1}: ${device.name} cannot run it: ${reason}` }));
   }
@@ -68,8 +68,9 @@ function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => nev
   };
   const vec = length('vec');
   if (vec !== 1 && vec !== 2 && vec !== 4) return refuse('"vec" is not 1, 2 or 4');
-  const { subgroups = false } = given;
+  const { subgroups = false, gemv = false } = given;
   if (subgroups !== true && subgroups !== false) return refuse('"subgroups" is not true or false');
+  if (gemv !== true && gemv !== false) return refuse('"gemv" is not true or false');
   return {
     BM: length('BM'),
     BN: length('BN'),
@@ -81,6 +82,7 @@ function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => nev
     warps: length('warps', 0),
     splitK: length('splitK'),
     ...(subgroups ? { subgroups } : {}),
+    ...(gemv ? { gemv } : {}),
     ...(given.pad === undefined ? {} : { pad: length('pad', 0) }),
   };
 }

@@ -10,6 +10,7 @@ import type {
   TileSchedule,
 } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
+import { VECTOR } from './vectors.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
 /** Lengths of a problem, by which a shape class is found. */
@@ -22,6 +23,8 @@ export interface Problem {
   readonly inner: number;
   /** rank of a widened launch: it holds P and tiles of R and L' as well */
   readonly widen?: number;
+  /** all matrices can be read and written in vectors */
+  readonly vectors?: boolean;
 }
 
 export interface Picked {
@@ -138,6 +141,7 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
     if (!SPREAD.includes(problem.family))
       reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
   }
+  if (schedule.gemv) reasons.push(...againstGemv(schedule, problem));
   if (BM % TM !== 0 || BN % TN !== 0) reasons.push(`${BM} x ${BN} is not divided by ${TM} x ${TN}`);
   if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
     reasons.push(`tiles are not divided by vectors of ${vec}`);
@@ -171,11 +175,31 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
   return reasons;
 }
 
+/** Why the invocations of a workgroup do not lie along the columns and the inner dimension. */
+function againstGemv(
+  { BM, BN, BK, TM, TN, vec, warps, subgroups }: TileSchedule,
+  problem: Problem,
+): string[] {
+  const deep = BK / VECTOR;
+  return [
+    ...(problem.vectors ? [] : ['lengths or places of its matrices are not multiples of 4']),
+    ...(BM === TM && TN === VECTOR && vec === VECTOR
+      ? []
+      : [`invocations make ${BM} x 4 results, in vectors of 4`]),
+    ...(Number.isInteger(Math.log2(deep)) && BN % VECTOR === 0 && BM <= deep
+      ? []
+      : [`${BK} / 4 invocations along the inner dimension are not a power of two from ${BM} on`]),
+    ...(warps === 0 && !subgroups ? [] : ['it uses neither matrix units nor subgroups']),
+    ...(SPREAD.includes(problem.family) ? [] : [`there are no such kernels of the family ${problem.family}`]),
+  ];
+}
+
 /** Families with kernels that spread the inner dimension over subgroups: each result is one sum, not one of parts. */
 const SPREAD: readonly Family[] = ['gemm', 'gemv', 'skinny', 'rankBatched'];
 
 /** Invocations (threads) of a workgroup. */
-export function invocations({ BM, BN, BK, TM, TN, warps, subgroups }: TileSchedule): number {
+export function invocations({ BM, BN, BK, TM, TN, warps, subgroups, gemv }: TileSchedule): number {
+  if (gemv) return (BN / VECTOR) * (BK / VECTOR);
   if (subgroups) return BK;
   return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
 }
@@ -192,20 +216,25 @@ export const chainedColumns = ({ BN, warps }: TileSchedule): number =>
  * subgroups what every invocation has of every result, and P.
  */
 export function workgroupBytes(
-  { BM, BN, BK, TN, stages, warps, subgroups, pad = 0 }: TileSchedule,
+  { BM, BN, BK, TN, vec, stages, warps, subgroups, gemv, pad = 0 }: TileSchedule,
   { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
 ): number {
   if (family === 'reducePartials') return 0;
+  if (gemv) return (4 * BM * BN * BK) / VECTOR;
   if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
   // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
   const size = warps > 0 ? ELEMENT_BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
-  return stages * BK * (BM + BN + 2 * pad) * size + extra;
+  // tiles of vectors are padded along the inner dimension instead
+  const ofVectors = vec === 4 && warps === 0 ? BM * (BK + pad) + BK * (BN + pad) : 0;
+  return Math.max(stages * BK * (BM + BN + 2 * pad), ofVectors) * size + extra;
 }
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
 export function scheduleText(schedule: TileSchedule): string {
-  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups } = schedule;
+  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups, gemv } = schedule;
+  if (gemv)
+    return `${BM}x${BN}, ${BN / VECTOR} invocations along the columns, ${BK / VECTOR} along the inner dimension`;
   if (subgroups) {
     const columns = TN < BN ? `, ${TN} columns at a time` : '';
     return `${BM}x${BN}${columns}, inner over ${BK} invocations, subgroups`;

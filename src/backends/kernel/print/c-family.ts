@@ -1,4 +1,4 @@
-import { type Expr, flatIndex, type KType, type Stmt, type U32 } from '../ir/kir.js';
+import { type Expr, flatIndex, type KType, quarter, type Stmt, type U32, type View } from '../ir/kir.js';
 import type { UnitStmt } from '../ir/units.js';
 import type { WarpgroupStmt } from '../ir/warpgroups.js';
 
@@ -14,6 +14,10 @@ export interface Spelling {
   /** one of two values; both can be evaluated whatever the condition is */
   select(cond: string, whenTrue: string, whenFalse: string): string;
   read(buffer: string, index: string): string;
+  /** an element of an array */
+  peek(array: string, index: string): string;
+  /** a vector of four numbers, or of one number four times */
+  vector(of: readonly string[]): string;
   /** writes an element, or a pair from an even place on */
   write(buffer: string, index: string, value: string, next?: string): string;
   declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
@@ -71,7 +75,7 @@ export class CFamily {
       case 'poke':
         return [`${indent}${spelling.poke(stmt.array, this.text(stmt.index), this.text(stmt.value))}`];
       case 'store': {
-        const at = this.text(flatIndex(stmt.view, stmt.at));
+        const at = this.#index(stmt.view, stmt.at, stmt.value);
         const values = [this.text(stmt.value), ...(stmt.next ? [this.text(stmt.next)] : [])];
         return [`${indent}${spelling.write(stmt.view.buffer, at, ...(values as [string, string?]))}`];
       }
@@ -109,6 +113,12 @@ export class CFamily {
       default:
         return [`${indent}${spelling.unit(stmt, (expr) => this.text(expr))}`];
     }
+  }
+
+  /** The place of an element, or of a vector, in its buffer. */
+  #index(view: View, at: readonly U32[], { type }: Expr): string {
+    const index = flatIndex(view, at);
+    return this.text(type === 'f32x4' ? quarter(index) : index);
   }
 
   text(expr: Expr): string {
@@ -153,9 +163,15 @@ export class CFamily {
           ATOM,
         ];
       case 'load':
-        return [spelling.read(expr.view.buffer, this.text(flatIndex(expr.view, expr.at) as U32)), ATOM];
+        return [spelling.read(expr.view.buffer, this.#index(expr.view, expr.at, expr)), ATOM];
       case 'peek':
-        return [`${expr.array}[${this.text(expr.index)}]`, ATOM];
+        return [spelling.peek(expr.array, this.text(expr.index)), ATOM];
+      case 'vector':
+        return [spelling.vector(expr.of.map((one) => this.text(one))), ATOM];
+      case 'splat':
+        return [spelling.vector([this.text(expr.of)]), ATOM];
+      case 'part':
+        return [`${this.#part(expr.of, ATOM)}.${'xyzw'[expr.at]}`, ATOM];
       case 'subgroup':
         return [spelling.subgroup(expr.of), PRECEDENCE['%']!];
       case 'subgroupAdd':

@@ -1,7 +1,7 @@
 import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
 import { CAST_WIDTH } from '../../../kernel/gen/cast.js';
 import { STEP_WIDTH } from '../../../kernel/gen/step.js';
-import type { Kernel } from '../../../kernel/ir/kir.js';
+import { arrayBytes, type Kernel } from '../../../kernel/ir/kir.js';
 import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
@@ -201,7 +201,7 @@ function limitsOf(kernels: readonly Kernel[]): Readonly<Record<string, number>> 
     maxComputeWorkgroupSizeY: most(({ workgroup: [, y] }) => y),
     maxComputeWorkgroupSizeZ: most(({ workgroup: [, , z] }) => z),
     maxComputeWorkgroupStorageSize: most(({ arrays }) =>
-      arrays.reduce((sum, { space, size }) => sum + (space === 'workgroup' ? 4 * size : 0), 0),
+      arrays.reduce((sum, array) => sum + arrayBytes(array), 0),
     ),
   };
   return Object.fromEntries(Object.entries(needed).filter(([, most]) => most > 1));

@@ -10,7 +10,7 @@ import { MATRIX_UNITS, unitText } from './matrix-units.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
-const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
+const TYPES = { f32: 'float', f32x4: 'float4', u32: 'unsigned', bool: 'bool' } as const;
 const ELEMENTS = { f32: 'float', f16: '__half', bf16: '__nv_bfloat16', u32: 'unsigned' } as const;
 const HEADERS = { f16: 'cuda_fp16.h', bf16: 'cuda_bf16.h' } as const;
 /** How an element of a narrow type is widened and rounded. */
@@ -71,6 +71,8 @@ function cudaKernel(kernel: Kernel): string[] {
   const [x, y, z] = workgroup;
   if (usesSubgroups(kernel) && (x * y * z) % WARP !== 0)
     fail(cannotSpell({ kernel: name, target: 'CUDA', what: `a subgroup of fewer than ${WARP} threads` }));
+  if (kernel.buffers.some(({ vector }) => vector))
+    fail(cannotSpell({ kernel: name, target: 'CUDA', what: 'buffers of vectors' }));
   const elems = new Map(kernel.buffers.map((param) => [param.name, param.elem]));
   const params = parameters(kernel);
   return [
@@ -133,6 +135,9 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       const widen = conversion(buffer)?.[0];
       return widen ? `${widen}(${buffer}[${index}])` : `${buffer}[${index}]`;
     },
+    peek: (array, index) => `${array}[${index}]`,
+    // kernels with vectors are refused
+    vector: (of) => `make_float4(${of.join(', ')})`,
     write: (buffer, index, value, next) => {
       if (next !== undefined) {
         const [type, make] = PAIRS[elems.get(buffer)!]!;

@@ -1,7 +1,7 @@
 import { fail } from '../../../../ir/diagnostics.js';
 import { f32Text } from '../../../../ir/text/numbers.js';
 import { cannotSpell } from '../../../codes/kernel-ir.js';
-import type { BufferParam, Kernel, UniformParam } from '../../ir/kir.js';
+import type { ArrayDecl, BufferParam, Kernel, UniformParam } from '../../ir/kir.js';
 import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';
 import { CFamily, type Spelling } from '../c-family.js';
@@ -36,7 +36,7 @@ export function printWgsl(kernel: Kernel): string {
   }
   if (kernel.fragments || kernel.ring)
     fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'matrix units of a warp' }));
-  const printer = new CFamily(spelling(elems));
+  const printer = new CFamily(spelling(kernel));
   const { body, arrays, workgroup } = legalise(kernel);
   const lines = [
     ...kernel.about.map((line) => `// ${line}`),
@@ -46,7 +46,7 @@ export function printWgsl(kernel: Kernel): string {
     ...kernel.buffers.map(binding),
     ...uniformStruct(kernel.uniforms, kernel.buffers.length),
     '',
-    ...arrays.map(({ name, size }) => `var<workgroup> ${name}: array<f32, ${size}>;`),
+    ...arrays.map((array) => `var<workgroup> ${array.name}: array<${elementOf(array)}, ${array.size}>;`),
     ...(arrays.length > 0 ? [''] : []),
     `@compute @workgroup_size(${workgroup.join(', ')})`,
     'fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {',
@@ -56,10 +56,16 @@ export function printWgsl(kernel: Kernel): string {
   return `${lines.join('\n')}\n`;
 }
 
-function binding({ name, elem, access }: BufferParam, index: number): string {
+/** The type of the elements of a buffer or an array. */
+function elementOf({ elem = 'f32', vector }: Pick<BufferParam | ArrayDecl, 'elem' | 'vector'>): string {
+  return vector ? `vec4<${elem}>` : elem;
+}
+
+function binding(param: BufferParam, index: number): string {
+  const { name, access } = param;
   // WGSL has no write-only storage
   const mode = access === 'read' ? 'read' : 'read_write';
-  return `@group(0) @binding(${index}) var<storage, ${mode}> ${wgslName(name)}: array<${elem}>;`;
+  return `@group(0) @binding(${index}) var<storage, ${mode}> ${wgslName(name)}: array<${elementOf(param)}>;`;
 }
 
 function uniformStruct(uniforms: readonly UniformParam[], at: number): string[] {
@@ -73,12 +79,18 @@ function uniformStruct(uniforms: readonly UniformParam[], at: number): string[] 
   ];
 }
 
-function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
-  const widened = (buffer: string) => elems.get(buffer) === 'f16';
+function spelling({ buffers, arrays }: Kernel): Spelling {
+  const halves = new Map(
+    [...buffers, ...arrays].filter(({ elem }) => elem === 'f16').map(({ name, vector }) => [name, vector]),
+  );
+  const widened = (name: string, element: string) =>
+    halves.has(name) ? `${halves.get(name) ? 'vec4f' : 'f32'}(${element})` : element;
+  const rounded = (name: string, value: string) =>
+    halves.has(name) ? `${halves.get(name) ? 'vec4h' : 'f16'}(${value})` : value;
   return {
     literal: (type, value) =>
       type === 'u32' ? `${value}u` : type === 'f32' ? f32Text(value) : value ? 'true' : 'false',
-    type: (type) => type,
+    type: (type) => (type === 'f32x4' ? 'vec4f' : type),
     id: (of, axis) => `${of}.${AXES[axis]}`,
     uniform: (name) => `uniforms.${name}`,
     fma: (a, b, c) => `fma(${a}, ${b}, ${c})`,
@@ -86,16 +98,15 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
     minMax: (op, _, a, b) => `${op}(${a}, ${b})`,
     // WGSL evaluates both; an index beyond a buffer is clamped there and the element dropped
     select: (cond, whenTrue, whenFalse) => `select(${whenFalse}, ${whenTrue}, ${cond})`,
-    read: (buffer, index) => {
-      const element = `${wgslName(buffer)}[${index}]`;
-      return widened(buffer) ? `f32(${element})` : element;
-    },
+    read: (buffer, index) => widened(buffer, `${wgslName(buffer)}[${index}]`),
+    peek: (array, index) => widened(array, `${array}[${index}]`),
+    vector: (of) => `vec4f(${of.join(', ')})`,
     write: (buffer, index, value, next) => {
       if (next !== undefined) absent({ s: 'pair' });
-      return `${wgslName(buffer)}[${index}] = ${widened(buffer) ? `f16(${value})` : value};`;
+      return `${wgslName(buffer)}[${index}] = ${rounded(buffer, value)};`;
     },
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
-    poke: (array, index, value) => `${array}[${index}] = ${value};`,
+    poke: (array, index, value) => `${array}[${index}] = ${rounded(array, value)};`,
     // counted, not the built-in number: a subgroup may not be full, and its numbers then may not begin at 0
     subgroup: (of) => (of === 'peer' ? 'subgroupExclusiveAdd(1u)' : 'subgroupAdd(1u)'),
     subgroupAdd: (of) => `subgroupAdd(${of})`,

@@ -1,0 +1,215 @@
+import {
+  add,
+  and,
+  barrier,
+  comment,
+  define,
+  div,
+  fma,
+  id,
+  type Kernel,
+  load4,
+  loop,
+  lt,
+  min,
+  mod,
+  mul,
+  part,
+  peek4,
+  poke,
+  ref,
+  repeat,
+  type Stmt,
+  splat,
+  type U32,
+  u32,
+} from '../ir/kir.js';
+import type { Launch, Product } from '../model/types.js';
+import { scheduleText } from '../plan/schedule.js';
+import { VECTOR } from '../plan/vectors.js';
+import { storeVectors } from './epilogue.js';
+import { Parameters } from './parameters.js';
+import { turnedPart } from './vector-product.js';
+
+/**
+ * The kernel of a product of few rows, which reads a wide matrix once: no tile of it would be used twice, so none passes
+ * through workgroup memory. The invocations of a workgroup lie BN / 4 along the columns, a vector each, and BK / 4 along the
+ * inner dimension, four elements of it each at a time; neighbours in a subgroup read neighbours in memory, whichever way the
+ * matrix is stored. What they have of a result is added in workgroup memory, half by half.
+ */
+export function gemvKernel(launch: Launch): Kernel {
+  const { work } = launch;
+  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
+  return new Gemv(launch, work).kernel();
+}
+
+const QUAD = [0, 1, 2, 3] as const;
+
+class Gemv {
+  readonly #params = new Parameters('vectors');
+  readonly #rows: U32;
+  readonly #cols: U32;
+  /** invocations along the columns, and along the inner dimension */
+  readonly #across: number;
+  readonly #deep: number;
+  readonly #lane = ref('u32', 'lane');
+  readonly #row0 = ref('u32', 'row0');
+  readonly #col = mul(ref('u32', 'col'), u32(VECTOR));
+  readonly #own = ref('u32', 'own_inner');
+  readonly #ownCol = ref('u32', 'own_col');
+
+  constructor(
+    readonly launch: Launch,
+    readonly work: Product,
+  ) {
+    const { BN, BK } = launch.schedule;
+    [this.#across, this.#deep] = [BN / VECTOR, BK / VECTOR];
+    this.#rows = this.#params.length(work.rows);
+    this.#cols = this.#params.length(work.cols);
+  }
+
+  kernel(): Kernel {
+    const { work, launch } = this;
+    const { BM } = launch.schedule;
+    const lanes = this.#across * this.#deep;
+    const [across, deep] = [u32(this.#across), u32(this.#deep)];
+    const body = [
+      ...work.segments.flatMap((_, index) => this.#segment(index)),
+      ...this.#added(),
+      ...this.#stored(),
+    ];
+    // the last segments are short: the first says how invocations lie
+    const turned = work.segments[0]!.b.transposed;
+    const registers = (name: string, size: number) =>
+      ({ name, space: 'register', size, vector: true }) as const;
+    return {
+      name: launch.name,
+      about: [
+        `${launch.does}.`,
+        `${work.rows} x ${work.cols}, inner ${work.segments.map(({ inner }) => inner).join(' + ')}; ${scheduleText(launch.schedule)}.`,
+      ],
+      workgroup: [lanes, 1, 1],
+      ...this.#params.list(),
+      arrays: [
+        { name: 'sums', space: 'workgroup', size: BM * lanes, vector: true, folded: true },
+        registers('acc', BM),
+        registers('col_a', 1),
+        registers('row_b', VECTOR),
+        ...(work.segments.some(({ b }) => b.transposed) ? [registers('quad', VECTOR)] : []),
+      ],
+      body: [
+        define('lane', id('local', 0)),
+        define('row0', mul(id('group', 1), u32(BM))),
+        ...this.#params.lookups,
+        define('own_col', turned ? div(this.#lane, deep) : mod(this.#lane, across)),
+        define('own_inner', turned ? mod(this.#lane, deep) : div(this.#lane, across)),
+        define('col', add(mul(id('group', 0), across), this.#ownCol)),
+        ...body,
+      ],
+    };
+  }
+
+  /** Adds the product of one segment to the accumulators. */
+  #segment(index: number): Stmt[] {
+    const { a, b, inner } = this.work.segments[index]!;
+    const { BM, BK } = this.launch.schedule;
+    const length = this.#params.length(inner);
+    const readA = this.#params.operand(a, this.#rows, length, this.#row0);
+    const readB = this.#params.operand(b, length, this.#cols, this.#row0);
+    const n = `${index}`;
+    const k = mul(ref('u32', `k_${n}`), u32(VECTOR));
+    const col = this.#col;
+    const inside = lt(col, this.#cols);
+    const target = readB.transposed ? 'quad' : 'row_b';
+    return [
+      comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
+      loop(`k0_${n}`, u32(0), length, u32(BK), (k0) => [
+        define(`k_${n}`, add(div(k0, u32(VECTOR)), this.#own)),
+        ...QUAD.map((c) => {
+          const at = readB.transposed ? [add(col, u32(c)), k] : [add(k, u32(c)), col];
+          const [row, first] = readB.transposed
+            ? [lt(at[0]!, this.#cols), lt(k, length)]
+            : [lt(at[0]!, length), inside];
+          return poke(target, u32(c), load4(readB.view, at, and(row, first)));
+        }),
+        ...(readB.transposed ? QUAD.map((c) => poke('row_b', u32(c), turnedPart('quad', c))) : []),
+        repeat(`i_${n}`, BM, (i) => {
+          const row = add(this.#row0, i);
+          return [
+            poke('col_a', u32(0), load4(readA.view, [row, k], and(lt(row, this.#rows), lt(k, length)))),
+            ...QUAD.map((c) => {
+              const value = part(peek4('col_a', u32(0)), c);
+              return poke('acc', i, fma(splat(value), peek4('row_b', u32(c)), peek4('acc', i)));
+            }),
+          ];
+        }),
+      ]),
+    ];
+  }
+
+  /** Place in `sums` of what an invocation has of row i. */
+  #place(i: U32, inner: U32, col: U32): U32 {
+    return add(mul(add(mul(i, u32(this.#deep)), inner), u32(this.#across)), col);
+  }
+
+  /** Halves what is to be added until there is one sum of each result. */
+  #added(): Stmt[] {
+    const { BM } = this.launch.schedule;
+    const steps: Stmt[] = [];
+    for (let half = this.#deep / 2; half >= 1; half /= 2) {
+      steps.push(
+        {
+          s: 'if',
+          cond: lt(this.#own, u32(half)),
+          body: [
+            define('first', min(this.#own, u32(half - 1))),
+            repeat(`i_half_${half}`, BM, (i) => {
+              const first = ref('u32', 'first');
+              const [here, there] = [
+                this.#place(i, first, this.#ownCol),
+                this.#place(i, add(first, u32(half)), this.#ownCol),
+              ];
+              return [poke('sums', here, add(peek4('sums', here), peek4('sums', there)))];
+            }),
+          ],
+        },
+        barrier,
+      );
+    }
+    return [
+      comment('the sums of all invocations, half of them at a time'),
+      repeat('i_put', BM, (i) => [poke('sums', this.#place(i, this.#own, this.#ownCol), peek4('acc', i))]),
+      barrier,
+      ...steps,
+    ];
+  }
+
+  /** The results of a workgroup, one to each of the first invocations. */
+  #stored(): Stmt[] {
+    const { BM } = this.launch.schedule;
+    const across = u32(this.#across);
+    const results = BM * this.#across;
+    const own = ref('u32', 'own');
+    const [row, col] = [div(own, across), mod(own, across)];
+    return [
+      ...storeVectors(this.#params, this.work, {
+        array: 'acc',
+        row: this.#row0,
+        col: mul(mul(id('group', 0), across), u32(VECTOR)),
+        rows: this.#rows,
+        cols: this.#cols,
+        each: (result) => [
+          {
+            s: 'if',
+            cond: lt(this.#lane, u32(results)),
+            body: [
+              define('own', min(this.#lane, u32(results - 1))),
+              poke('acc', u32(0), peek4('sums', this.#place(row, u32(0), col))),
+              ...result(u32(0), row, col),
+            ],
+          },
+        ],
+      }),
+    ];
+  }
+}

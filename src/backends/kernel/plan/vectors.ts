@@ -1,0 +1,34 @@
+import type { Extent, MatrixRef, Operand, Product, TileSchedule } from '../model/types.js';
+
+/** Numbers of a vector. */
+export const VECTOR = 4;
+
+const whole = (extent: Extent): boolean => typeof extent === 'number' && extent % VECTOR === 0;
+
+/** Whether rows of a stored matrix begin at multiples of a vector. */
+const aligned = ({ offset, rowStride }: Pick<MatrixRef, 'offset' | 'rowStride'>): boolean =>
+  whole(offset) && whole(rowStride);
+
+/** Whether an operand is read vector by vector: `rows` x `cols` as the product sees it. */
+const readable = ({ matrix, transposed, perRowBlock }: Operand, rows: Extent, cols: Extent): boolean =>
+  aligned(matrix) && whole(transposed ? rows : cols) && whole(perRowBlock?.stride ?? 0);
+
+/**
+ * Whether all matrices of a product are read and written four neighbours at once. A sum in parts is cut anywhere along its inner
+ * dimension, so vectors must lie across it. Merged and chained launches have no such kernels.
+ */
+export function allInVectors(
+  work: Pick<Product, 'rows' | 'cols' | 'segments' | 'out' | 'widen' | 'chain' | 'epilogue' | 'parts'>,
+): boolean {
+  const { rows, cols, segments, out, widen, chain, epilogue, parts } = work;
+  if (widen || chain || !whole(cols) || !whole(out.offset)) return false;
+  if (parts > 1 && segments.some(({ a, b }) => !a.transposed || b.transposed)) return false;
+  if (parts === 1 && !whole(out.rowStride)) return false;
+  const { bias, residual } = epilogue;
+  if ((bias && !whole(bias.offset)) || (residual && !aligned(residual))) return false;
+  return segments.every(({ a, b, inner }) => readable(a, rows, inner) && readable(b, inner, cols));
+}
+
+/** Whether tiles are copied and multiplied vector by vector. */
+export const tilesInVectors = ({ BM, BN, BK, TN, vec, warps, subgroups, pad = 0 }: TileSchedule): boolean =>
+  vec === VECTOR && warps === 0 && !subgroups && [BM, BN, BK, TN, pad].every(whole);

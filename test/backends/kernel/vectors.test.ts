@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import {
+  define,
+  f32,
+  id,
+  type Kernel,
+  load,
+  load4,
+  mul,
+  poke,
+  type Stmt,
+  splat,
+  store,
+  u32,
+  type View,
+} from '../../../src/backends/kernel/ir/kir.js';
+import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
+import { dawnEnvironment, execution, floats, runDawn } from '../../support/dawn.js';
+import { denoProgram, runDeno } from '../../support/deno.js';
+import { profile } from '../../support/devices.js';
+import { EVERYTHING, everyNth, inTurn } from '../../support/everything.js';
+import type { KernelCase } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+import { interpret, type Launched } from '../../support/kernel-sim/interpret.js';
+import { gemvCases, vectorCases } from '../../support/vector-cases.js';
+
+const cases = [...vectorCases(), ...gemvCases()].map((one) => ({ ...one, kernel: kernelOf(one.launch) }));
+
+function run(kernel: Kernel, one: KernelCase, how: Pick<Launched, 'order' | 'banks'> = {}) {
+  const buffers = Object.fromEntries(Object.entries(one.buffers).map(([name, data]) => [name, data.slice()]));
+  const grid = gridOf(one.launch, one.bound);
+  const counts = interpret(kernel, { buffers, uniforms: one.bound, grid, ...how });
+  return { result: buffers[one.out]!, counts };
+}
+
+const ORDERS = ['forward', 'reversed', { seed: 5 }] as const;
+
+describe.each(cases.map((one, n) => [one.name, one, n] as const))('%s', (_, one, n) => {
+  test.each(inTurn(ORDERS, n))('agrees with float64, order %j', (order) => {
+    expect(worstError(run(one.kernel, one, { order }).result, one.expected)).toBeLessThan(2e-6);
+  });
+
+  test('is of vectors, keeps the rules, computes the same bits after legalisation', () => {
+    expect(one.kernel.buffers.filter(({ elem }) => elem !== 'u32').every(({ vector }) => vector)).toBe(true);
+    expect(verifyKernel(one.kernel, profile('webgpu-laptop', 'webgpu'))).toEqual([]);
+    // in CI all
+    if (EVERYTHING || n % 4 === 0) expect(run(legalise(one.kernel), one)).toEqual(run(one.kernel, one));
+  });
+});
+
+/** In CI: SwiftShader and lavapipe take seconds to compile these kernels. */
+const [driver, deno] = EVERYTHING ? [dawnEnvironment(), denoProgram()] : [null, null];
+const CLOSE = (some: readonly KernelCase[]) => some.map(({ name }) => [name, [], true]);
+const checked = (some: readonly KernelCase[], answers: ReturnType<typeof runDawn>) =>
+  answers.map(({ messages, out }, index) => {
+    const { name, expected } = some[index]!;
+    return [name, messages, out !== null && worstError(floats(out), expected) < 2e-6];
+  });
+
+test.skipIf(!driver)('WGSL run by Dawn agrees with float64', { timeout: 240_000 }, () => {
+  // the driver has no floats of 16 bits
+  const some = cases.filter(({ name }) => !name.endsWith('half'));
+  const jobs = some.map((one) => execution(one.kernel, one));
+  expect(checked(some, runDawn('vulkan', driver!, jobs))).toEqual(CLOSE(some));
+});
+
+test.skipIf(!deno)('WGSL by naga on lavapipe agrees with float64', { timeout: 240_000 }, () => {
+  const jobs = cases.map((one) => execution(one.kernel, one));
+  expect(checked(cases, runDeno(deno!, jobs))).toEqual(CLOSE(cases));
+});
+
+describe('loads', () => {
+  const elementwise = (one: KernelCase): KernelCase => ({
+    ...one,
+    launch: { ...one.launch, schedule: { ...one.launch.schedule, vec: 1 } },
+  });
+
+  test.each(
+    everyNth(3, vectorCases())
+      .filter(({ name }) => !/half|adapters/.test(name))
+      .map((one) => [one.name, one] as const),
+  )('%s: a fourth of the loads of the scalar kernel, which makes the same sums', (_, one) => {
+    const [vectors, elements] = [one, elementwise(one)].map(
+      (each) => run(kernelOf(each.launch), each).counts,
+    );
+    expect(vectors!.loads).toBe(elements!.loads);
+    expect(vectors!.fetches).toBe(elements!.fetches / 4);
+    expect(vectors!.peeks).toBeLessThan(elements!.peeks / 2);
+  });
+
+  test('8 x 4 results of an invocation take 12 loads of workgroup memory for 128 multiply-adds', () => {
+    const [found] = vectorCases();
+    const schedule = { ...found!.launch.schedule, TM: 8, TN: 4 };
+    const one = { ...found!, launch: { ...found!.launch, schedule } };
+    const { peeks, flops } = run(kernelOf(one.launch), one).counts;
+    expect(flops / 2 / peeks).toBeCloseTo(128 / 12);
+  });
+
+  test('few rows: every element of W once, no tile in workgroup memory', () => {
+    const one = gemvCases().find(({ name }) => name === 'gemv_three_rows')!;
+    const { loads, fetches } = run(kernelOf(one.launch), one).counts;
+    const [rows, inner, cols] = [3, 76 + 8, 28];
+    const { BN } = one.launch.schedule;
+    // x and P once for every invocation along the columns, bias and residual for every result
+    const small = rows * inner * Math.ceil(cols / BN) * (BN / 4) + 2 * rows * cols;
+    expect(loads).toBe(inner * cols + small);
+    expect(fetches).toBe(loads / 4);
+  });
+});
+
+test('tiles of vectors have no bank conflicts, and padding leaves few where they are turned', () => {
+  const conflicts = (name: string, pad: number) => {
+    const one = vectorCases().find((found) => found.name === name)!;
+    const schedule = { ...one.launch.schedule, pad, BM: 32, BN: 32, BK: 16 };
+    const launch = { ...one.launch, schedule };
+    return run(kernelOf(launch), { ...one, launch }, { banks: true }).counts.bankConflicts;
+  };
+  expect(conflicts('vectors', 4)).toBe(0);
+  expect(conflicts('vectors_sum_over_tokens', 4)).toBeLessThan(conflicts('vectors_sum_over_tokens', 0) / 2);
+});
+
+describe('the rule of vectors', () => {
+  const view = (width: number): View => ({
+    buffer: 'x',
+    offset: u32(0),
+    extents: [u32(8), u32(width)],
+    strides: [u32(width), u32(1)],
+  });
+  const kernel = (...body: Stmt[]): Kernel => ({
+    name: 'k',
+    about: [],
+    workgroup: [8, 1, 1],
+    buffers: [{ name: 'x', elem: 'f32', access: 'read_write', vector: true }],
+    uniforms: [],
+    arrays: [{ name: 'v', space: 'register', size: 1, vector: true }],
+    body,
+  });
+  const lane = id('local', 0);
+  const broken = (...body: Stmt[]) => verifyKernel(kernel(...body)).map(({ message }) => message);
+
+  test('four elements lie together from a multiple of four on', () => {
+    expect(broken(store(view(8), [lane, u32(4)], splat(f32(1))))).toEqual([]);
+    expect(broken(store(view(8), [lane, u32(2)], splat(f32(1)))).join()).toMatch(/vector/);
+    expect(broken(store(view(6), [lane, u32(0)], splat(f32(1)))).join()).toMatch(/vector/);
+  });
+
+  test('a buffer or an array is accessed in vectors, or element by element', () => {
+    expect(broken(define('a', load(view(8), [lane, u32(0)]))).join()).toMatch(/vector/);
+    expect(broken(poke('v', u32(0), f32(1))).join()).toMatch(/vector/);
+    expect(broken(poke('v', u32(0), load4(view(8), [lane, mul(u32(1), u32(4))])))).toEqual([]);
+  });
+
+  test('LOTR6103: CUDA is given kernels without vectors', () => {
+    expect(() => printCuda([cases[0]!.kernel])).toThrow(/LOTR6103.*vectors/);
+  });
+});
