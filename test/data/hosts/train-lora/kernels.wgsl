@@ -1,6 +1,6 @@
 // kernels/down_0.wgsl
 // P = s x A.
-// M x 3, inner 17; tiles 64x8x16, 4x2 each.
+// M x 3, inner 17; tiles 64x8x16, 2x4 each.
 // Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -12,8 +12,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 1040>;
-var<workgroup> tile_b: array<f32, 144>;
+var<workgroup> tile_a: array<f32, 1088>;
+var<workgroup> tile_b: array<f32, 192>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -27,43 +27,43 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   var acc_7 = 0.0;
   var col_a_0 = 0.0;
   var col_a_1 = 0.0;
-  var col_a_2 = 0.0;
-  var col_a_3 = 0.0;
   var row_b_0 = 0.0;
   var row_b_1 = 0.0;
+  var row_b_2 = 0.0;
+  var row_b_3 = 0.0;
   let lane = local.x;
   let row0 = group.y * 64u;
   let col0 = group.x * 8u;
-  let tile_row = lane / 4u * 4u;
-  let tile_col = lane % 4u * 2u;
+  let tile_row = lane / 2u * 2u;
+  let tile_col = lane % 2u * 4u;
   // inner dimension of x and A, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 68u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 9u + e_b0 % 8u] = select(0.0, A[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 12u + e_b0 % 8u] = select(0.0, A[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 65u + tile_row];
-      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 9u + tile_col];
-      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
+      col_a_0 = tile_a[k_0 * 68u + tile_row];
+      col_a_1 = tile_a[k_0 * 68u + tile_row + 1u];
+      row_b_0 = tile_b[k_0 * 12u + tile_col];
+      row_b_1 = tile_b[k_0 * 12u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 12u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 12u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
-      acc_2 = fma(col_a_1, row_b_0, acc_2);
-      acc_3 = fma(col_a_1, row_b_1, acc_3);
-      acc_4 = fma(col_a_2, row_b_0, acc_4);
-      acc_5 = fma(col_a_2, row_b_1, acc_5);
-      acc_6 = fma(col_a_3, row_b_0, acc_6);
-      acc_7 = fma(col_a_3, row_b_1, acc_7);
+      acc_2 = fma(col_a_0, row_b_2, acc_2);
+      acc_3 = fma(col_a_0, row_b_3, acc_3);
+      acc_4 = fma(col_a_1, row_b_0, acc_4);
+      acc_5 = fma(col_a_1, row_b_1, acc_5);
+      acc_6 = fma(col_a_1, row_b_2, acc_6);
+      acc_7 = fma(col_a_1, row_b_3, acc_7);
     }
     workgroupBarrier();
   }
@@ -78,29 +78,29 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     let result = 0.33333334 * acc_1;
     P[out_row * 3u + out_col + 1u] = result;
   }
-  if (out_row + 1u < uniforms.M && out_col < 3u) {
+  if (out_row < uniforms.M && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_2;
+    P[out_row * 3u + out_col + 2u] = result;
+  }
+  if (out_row < uniforms.M && out_col + 3u < 3u) {
+    let result = 0.33333334 * acc_3;
+    P[out_row * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < uniforms.M && out_col < 3u) {
+    let result = 0.33333334 * acc_4;
     P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
-    let result = 0.33333334 * acc_3;
+    let result = 0.33333334 * acc_5;
     P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
-  if (out_row + 2u < uniforms.M && out_col < 3u) {
-    let result = 0.33333334 * acc_4;
-    P[(out_row + 2u) * 3u + out_col] = result;
-  }
-  if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
-    let result = 0.33333334 * acc_5;
-    P[(out_row + 2u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 3u < uniforms.M && out_col < 3u) {
+  if (out_row + 1u < uniforms.M && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_6;
-    P[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
-  if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
+  if (out_row + 1u < uniforms.M && out_col + 3u < 3u) {
     let result = 0.33333334 * acc_7;
-    P[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -120,8 +120,8 @@ struct Uniforms {
 }
 @group(0) @binding(5) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 272>;
-var<workgroup> tile_b: array<f32, 2064>;
+var<workgroup> tile_a: array<f32, 320>;
+var<workgroup> tile_b: array<f32, 2112>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -179,27 +179,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 17u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 20u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 129u + e_b0 / 16u] = select(0.0, W[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 % 16u * 132u + e_b0 / 16u] = select(0.0, W[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 17u + tile_row];
-      col_a_1 = tile_a[k_0 * 17u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 17u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 17u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 129u + tile_col];
-      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
-      row_b_4 = tile_b[k_0 * 129u + tile_col + 4u];
-      row_b_5 = tile_b[k_0 * 129u + tile_col + 5u];
-      row_b_6 = tile_b[k_0 * 129u + tile_col + 6u];
-      row_b_7 = tile_b[k_0 * 129u + tile_col + 7u];
+      col_a_0 = tile_a[k_0 * 20u + tile_row];
+      col_a_1 = tile_a[k_0 * 20u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 20u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 20u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 132u + tile_col];
+      row_b_1 = tile_b[k_0 * 132u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 132u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 132u + tile_col + 3u];
+      row_b_4 = tile_b[k_0 * 132u + tile_col + 4u];
+      row_b_5 = tile_b[k_0 * 132u + tile_col + 5u];
+      row_b_6 = tile_b[k_0 * 132u + tile_col + 6u];
+      row_b_7 = tile_b[k_0 * 132u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -240,27 +240,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 17u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 20u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 128u;
       let col_b1 = col0 + e_b1 % 128u;
-      tile_b[e_b1 / 128u * 129u + e_b1 % 128u] = select(0.0, B[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 128u * 132u + e_b1 % 128u] = select(0.0, B[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 17u + tile_row];
-      col_a_1 = tile_a[k_1 * 17u + tile_row + 1u];
-      col_a_2 = tile_a[k_1 * 17u + tile_row + 2u];
-      col_a_3 = tile_a[k_1 * 17u + tile_row + 3u];
-      row_b_0 = tile_b[k_1 * 129u + tile_col];
-      row_b_1 = tile_b[k_1 * 129u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 129u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 129u + tile_col + 3u];
-      row_b_4 = tile_b[k_1 * 129u + tile_col + 4u];
-      row_b_5 = tile_b[k_1 * 129u + tile_col + 5u];
-      row_b_6 = tile_b[k_1 * 129u + tile_col + 6u];
-      row_b_7 = tile_b[k_1 * 129u + tile_col + 7u];
+      col_a_0 = tile_a[k_1 * 20u + tile_row];
+      col_a_1 = tile_a[k_1 * 20u + tile_row + 1u];
+      col_a_2 = tile_a[k_1 * 20u + tile_row + 2u];
+      col_a_3 = tile_a[k_1 * 20u + tile_row + 3u];
+      row_b_0 = tile_b[k_1 * 132u + tile_col];
+      row_b_1 = tile_b[k_1 * 132u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 132u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 132u + tile_col + 3u];
+      row_b_4 = tile_b[k_1 * 132u + tile_col + 4u];
+      row_b_5 = tile_b[k_1 * 132u + tile_col + 5u];
+      row_b_6 = tile_b[k_1 * 132u + tile_col + 6u];
+      row_b_7 = tile_b[k_1 * 132u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -431,7 +431,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 
 // kernels/drank_0.wgsl
 // dP = s dy B^T.
-// M x 3, inner 11; tiles 64x8x16, 4x2 each.
+// M x 3, inner 11; tiles 64x8x16, 2x4 each.
 // Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -443,8 +443,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 1040>;
-var<workgroup> tile_b: array<f32, 144>;
+var<workgroup> tile_a: array<f32, 1088>;
+var<workgroup> tile_b: array<f32, 192>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -458,43 +458,43 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   var acc_7 = 0.0;
   var col_a_0 = 0.0;
   var col_a_1 = 0.0;
-  var col_a_2 = 0.0;
-  var col_a_3 = 0.0;
   var row_b_0 = 0.0;
   var row_b_1 = 0.0;
+  var row_b_2 = 0.0;
+  var row_b_3 = 0.0;
   let lane = local.x;
   let row0 = group.y * 64u;
   let col0 = group.x * 8u;
-  let tile_row = lane / 4u * 4u;
-  let tile_col = lane % 4u * 2u;
+  let tile_row = lane / 2u * 2u;
+  let tile_col = lane % 2u * 4u;
   // inner dimension of dy and B, 16 at a time
   for (var k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 68u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 9u + e_b0 / 16u] = select(0.0, B[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
+      tile_b[e_b0 % 16u * 12u + e_b0 / 16u] = select(0.0, B[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 65u + tile_row];
-      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 9u + tile_col];
-      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
+      col_a_0 = tile_a[k_0 * 68u + tile_row];
+      col_a_1 = tile_a[k_0 * 68u + tile_row + 1u];
+      row_b_0 = tile_b[k_0 * 12u + tile_col];
+      row_b_1 = tile_b[k_0 * 12u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 12u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 12u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
-      acc_2 = fma(col_a_1, row_b_0, acc_2);
-      acc_3 = fma(col_a_1, row_b_1, acc_3);
-      acc_4 = fma(col_a_2, row_b_0, acc_4);
-      acc_5 = fma(col_a_2, row_b_1, acc_5);
-      acc_6 = fma(col_a_3, row_b_0, acc_6);
-      acc_7 = fma(col_a_3, row_b_1, acc_7);
+      acc_2 = fma(col_a_0, row_b_2, acc_2);
+      acc_3 = fma(col_a_0, row_b_3, acc_3);
+      acc_4 = fma(col_a_1, row_b_0, acc_4);
+      acc_5 = fma(col_a_1, row_b_1, acc_5);
+      acc_6 = fma(col_a_1, row_b_2, acc_6);
+      acc_7 = fma(col_a_1, row_b_3, acc_7);
     }
     workgroupBarrier();
   }
@@ -509,29 +509,29 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     let result = 0.33333334 * acc_1;
     dP[out_row * 3u + out_col + 1u] = result;
   }
-  if (out_row + 1u < uniforms.M && out_col < 3u) {
+  if (out_row < uniforms.M && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_2;
+    dP[out_row * 3u + out_col + 2u] = result;
+  }
+  if (out_row < uniforms.M && out_col + 3u < 3u) {
+    let result = 0.33333334 * acc_3;
+    dP[out_row * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < uniforms.M && out_col < 3u) {
+    let result = 0.33333334 * acc_4;
     dP[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
-    let result = 0.33333334 * acc_3;
+    let result = 0.33333334 * acc_5;
     dP[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
-  if (out_row + 2u < uniforms.M && out_col < 3u) {
-    let result = 0.33333334 * acc_4;
-    dP[(out_row + 2u) * 3u + out_col] = result;
-  }
-  if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
-    let result = 0.33333334 * acc_5;
-    dP[(out_row + 2u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 3u < uniforms.M && out_col < 3u) {
+  if (out_row + 1u < uniforms.M && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_6;
-    dP[(out_row + 3u) * 3u + out_col] = result;
+    dP[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
-  if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
+  if (out_row + 1u < uniforms.M && out_col + 3u < 3u) {
     let result = 0.33333334 * acc_7;
-    dP[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -549,8 +549,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 144>;
-var<workgroup> tile_b: array<f32, 2064>;
+var<workgroup> tile_a: array<f32, 192>;
+var<workgroup> tile_b: array<f32, 2112>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -588,23 +588,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 8u;
       let col_a0 = k0_0 + e_a0 / 8u;
-      tile_a[e_a0 / 8u * 9u + e_a0 % 8u] = select(0.0, P[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 8u * 12u + e_a0 % 8u] = select(0.0, P[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 129u + e_b0 % 128u] = select(0.0, dy[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 132u + e_b0 % 128u] = select(0.0, dy[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 9u + tile_row];
-      col_a_1 = tile_a[k_0 * 9u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 9u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 9u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 129u + tile_col];
-      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 12u + tile_row];
+      col_a_1 = tile_a[k_0 * 12u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 12u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 12u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 132u + tile_col];
+      row_b_1 = tile_b[k_0 * 132u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 132u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 132u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -707,8 +707,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 2064>;
-var<workgroup> tile_b: array<f32, 144>;
+var<workgroup> tile_a: array<f32, 2112>;
+var<workgroup> tile_b: array<f32, 192>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -746,23 +746,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 2048u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 128u;
       let col_a0 = k0_0 + e_a0 / 128u;
-      tile_a[e_a0 / 128u * 129u + e_a0 % 128u] = select(0.0, x[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 128u * 132u + e_a0 % 128u] = select(0.0, x[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 9u + e_b0 % 8u] = select(0.0, dP[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 12u + e_b0 % 8u] = select(0.0, dP[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 129u + tile_row];
-      col_a_1 = tile_a[k_0 * 129u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 129u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 129u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 9u + tile_col];
-      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 9u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 9u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 132u + tile_row];
+      col_a_1 = tile_a[k_0 * 132u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 132u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 132u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 12u + tile_col];
+      row_b_1 = tile_b[k_0 * 12u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 12u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 12u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -867,8 +867,8 @@ struct Uniforms {
 }
 @group(0) @binding(5) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 272>;
-var<workgroup> tile_b: array<f32, 2064>;
+var<workgroup> tile_a: array<f32, 320>;
+var<workgroup> tile_b: array<f32, 2112>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -926,27 +926,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 17u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 20u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 129u + e_b0 % 128u] = select(0.0, W[row_b0 * 17u + col_b0], row_b0 < 11u && col_b0 < 17u);
+      tile_b[e_b0 / 128u * 132u + e_b0 % 128u] = select(0.0, W[row_b0 * 17u + col_b0], row_b0 < 11u && col_b0 < 17u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 17u + tile_row];
-      col_a_1 = tile_a[k_0 * 17u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 17u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 17u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 129u + tile_col];
-      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
-      row_b_4 = tile_b[k_0 * 129u + tile_col + 4u];
-      row_b_5 = tile_b[k_0 * 129u + tile_col + 5u];
-      row_b_6 = tile_b[k_0 * 129u + tile_col + 6u];
-      row_b_7 = tile_b[k_0 * 129u + tile_col + 7u];
+      col_a_0 = tile_a[k_0 * 20u + tile_row];
+      col_a_1 = tile_a[k_0 * 20u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 20u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 20u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 132u + tile_col];
+      row_b_1 = tile_b[k_0 * 132u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 132u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 132u + tile_col + 3u];
+      row_b_4 = tile_b[k_0 * 132u + tile_col + 4u];
+      row_b_5 = tile_b[k_0 * 132u + tile_col + 5u];
+      row_b_6 = tile_b[k_0 * 132u + tile_col + 6u];
+      row_b_7 = tile_b[k_0 * 132u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -987,27 +987,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 17u + e_a1 / 16u] = select(0.0, dP[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 20u + e_a1 / 16u] = select(0.0, dP[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 % 16u;
       let col_b1 = col0 + e_b1 / 16u;
-      tile_b[e_b1 % 16u * 129u + e_b1 / 16u] = select(0.0, A[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
+      tile_b[e_b1 % 16u * 132u + e_b1 / 16u] = select(0.0, A[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 17u + tile_row];
-      col_a_1 = tile_a[k_1 * 17u + tile_row + 1u];
-      col_a_2 = tile_a[k_1 * 17u + tile_row + 2u];
-      col_a_3 = tile_a[k_1 * 17u + tile_row + 3u];
-      row_b_0 = tile_b[k_1 * 129u + tile_col];
-      row_b_1 = tile_b[k_1 * 129u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 129u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 129u + tile_col + 3u];
-      row_b_4 = tile_b[k_1 * 129u + tile_col + 4u];
-      row_b_5 = tile_b[k_1 * 129u + tile_col + 5u];
-      row_b_6 = tile_b[k_1 * 129u + tile_col + 6u];
-      row_b_7 = tile_b[k_1 * 129u + tile_col + 7u];
+      col_a_0 = tile_a[k_1 * 20u + tile_row];
+      col_a_1 = tile_a[k_1 * 20u + tile_row + 1u];
+      col_a_2 = tile_a[k_1 * 20u + tile_row + 2u];
+      col_a_3 = tile_a[k_1 * 20u + tile_row + 3u];
+      row_b_0 = tile_b[k_1 * 132u + tile_col];
+      row_b_1 = tile_b[k_1 * 132u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 132u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 132u + tile_col + 3u];
+      row_b_4 = tile_b[k_1 * 132u + tile_col + 4u];
+      row_b_5 = tile_b[k_1 * 132u + tile_col + 5u];
+      row_b_6 = tile_b[k_1 * 132u + tile_col + 6u];
+      row_b_7 = tile_b[k_1 * 132u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
