@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,12 +40,16 @@ const headers = [
 ].find((folder) => folder !== undefined && existsSync(join(folder, 'onnxruntime_cxx_api.h')));
 const cpp =
   headers !== undefined && existsSync('/usr/include/nlohmann/json.hpp') && works('g++', '--version');
+const rust = works('rustc', '--version') && works('cc', '--version');
+const go = works('go', 'version') && works('cc', '--version');
 
 const missing = [
   ...(python ? [] : ['Python (no python3 with onnxruntime)']),
   ...(cpp
     ? []
     : ['C++ (no g++ with nlohmann-json3-dev and the headers of ONNX Runtime in LOTRC_ORT_INCLUDE)']),
+  ...(rust ? [] : ['Rust (no rustc with cc)']),
+  ...(go ? [] : ['Go (no go with cc)']),
 ];
 if (missing.length > 0) console.warn(`hosts that do not run here: ${missing.join('; ')}`);
 
@@ -46,8 +58,19 @@ let model = '';
 const kit = at('kit');
 
 /** Ends with code 0; its output. */
-function ran(command: string, ...words: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(command, words, { encoding: 'utf8' });
+const ran = (command: string, ...words: readonly string[]): string => ranIn(root, {}, command, ...words);
+
+function ranIn(
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  command: string,
+  ...words: readonly string[]
+): string {
+  const { status, stdout, stderr } = spawnSync(command, words, {
+    cwd,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
   expect(status, stdout + stderr).toBe(0);
   return stdout;
 }
@@ -88,9 +111,12 @@ describe('the kit', () => {
     expect(spawnSync(process.execPath, [...check, join(kit, 'adapter.safetensors')]).status).toBe(1);
   });
 
-  test.each(['python/train.py', 'cpp/train.cpp'])('%s has at most 100 lines', (name) => {
-    expect(readFileSync(join(HOSTS, name), 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(100);
-  });
+  test.each(['python/train.py', 'cpp/train.cpp', 'rust/train.rs', 'go/train.go'])(
+    '%s has at most 100 lines',
+    (name) => {
+      expect(readFileSync(join(HOSTS, name), 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(100);
+    },
+  );
 });
 
 test.skipIf(!python)('Python', async () => {
@@ -110,4 +136,30 @@ test.skipIf(!cpp)('C++', async () => {
   );
   const adapter = at('cpp.safetensors');
   await conforms(ran(path, train, join(kit, 'batches.safetensors'), adapter), adapter);
+});
+
+/** A folder where a linker finds the library under the name that it looks for, and what a program must be told to find it. */
+function linked(): { readonly folder: string; readonly runtimePath: string } {
+  const library = runtimeLibrary();
+  const folder = at('lib');
+  mkdirSync(folder, { recursive: true });
+  const name = join(folder, 'libonnxruntime.so');
+  if (!existsSync(name)) symlinkSync(library, name);
+  return { folder, runtimePath: `-Wl,-rpath,${dirname(library)}` };
+}
+
+test.skipIf(!rust)('Rust', async () => {
+  const { folder, runtimePath } = linked();
+  const [program, adapter] = [at('train-rust'), at('rust.safetensors')];
+  const words = ['--edition', '2021', '-D', 'warnings', '-L', folder, '-l', 'onnxruntime'];
+  ran('rustc', ...words, '-C', `link-arg=${runtimePath}`, join(HOSTS, 'rust/train.rs'), '-o', program);
+  await conforms(ran(program, train, join(kit, 'batches.safetensors'), adapter), adapter);
+});
+
+test.skipIf(!go)('Go', async () => {
+  const { folder, runtimePath } = linked();
+  const [program, adapter] = [at('train-go'), at('go.safetensors')];
+  const env = { CGO_ENABLED: '1', CGO_LDFLAGS: `-L${folder} ${runtimePath}` };
+  ranIn(join(HOSTS, 'go'), env, 'go', 'build', '-o', program, '.');
+  await conforms(ran(program, train, join(kit, 'batches.safetensors'), adapter), adapter);
 });
