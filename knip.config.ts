@@ -38,7 +38,7 @@ export default {
   ignoreExportsUsedInFile: process.argv.includes('--production'),
   ignoreBinaries: ['mkfifo', 'ip'],
   // pages of tests import them by these names
-  ignoreDependencies: ['emitted-module', 'lotrc-core'],
+  ignoreDependencies: ['emitted-module', 'emitted-model', 'lotrc-core'],
   ignoreIssues: {
     // every runtime source is embedded, whoever needs it
     'src/**/generated/*.ts': ['exports'],

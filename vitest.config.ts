@@ -17,7 +17,7 @@ const FULL = [
   'test/train/distributed/mpi.test.ts',
   'test/package.test.ts',
   'test/plugin/{bundlers,vite}.test.ts',
-  'test/runtime/{browser,hosts}.test.ts',
+  'test/runtime/{browser,hosts,hybrid}.test.ts',
   'test/web/*.test.ts',
 ];
 

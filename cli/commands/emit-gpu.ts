@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { BACK_ENDS, type BackEnd, type EmitOptions } from '../../src/backends/backend.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
+import type { SegmentedModel } from '../../src/backends/host/webgpu/segments/segments.js';
 import { deviceNamed, deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { DeviceProfile } from '../../src/backends/kernel/model/types.js';
@@ -9,6 +11,8 @@ import { plansJson } from '../../src/backends/kernel/plan/explain-json.js';
 import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/schedule-file.js';
 import type { GpuOptions } from '../../src/backends/option-set.js';
 import { fail } from '../../src/ir/diagnostics.js';
+import { safetensorsOutput } from '../../src/ir/files/safetensors.js';
+import { planModel } from '../../src/ir/onnx/writer.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import { refuseUsage } from '../../src/options/usage.js';
 import { DEFAULT_OPTIMIZER } from '../../src/train/optimizers/index.js';
@@ -51,6 +55,7 @@ export async function emitGpuCommand(
   if (options.optimizer !== undefined && options.for === 'serve') {
     refuseUsage('--optimizer is for training: leave it out with --for serve');
   }
+  if (options.segments) refuseSegments(options);
   if (options.arch !== undefined && options.device !== undefined) {
     refuseUsage('--arch and --device exclude each other');
   }
@@ -83,10 +88,12 @@ export async function emitGpuCommand(
   const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
   if (!options.explain) {
     const [plan] = plans;
+    const segmented = options.segments ? await backEnd.segments!(() => loadModel(path), plan!) : null;
     const files = await backEnd.emit(plan!, emitted);
     const inputs = file === undefined ? [path] : [path, file];
     writeHost(
-      [...files, { path: 'plan.txt', text: explainPlan(plan!) }],
+      [...files, ...(segmented ? [segmented.module] : []), { path: 'plan.txt', text: explainPlan(plan!) }],
+      segmented,
       output!,
       inputs,
       options.clobber,
@@ -97,18 +104,33 @@ export async function emitGpuCommand(
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
 }
 
-/** Writes the files of a host and says so. */
+/** What segments cannot be written with. */
+function refuseSegments(options: EmitGpuOptions): void {
+  if (options.explain) refuseUsage('--segments writes models: leave --explain out');
+  if (options.for === 'train') refuseUsage('--segments is for serving: add --for serve');
+  if (options.adapters > 1) refuseUsage('--segments runs one adapter at a time: leave --adapters out');
+}
+
+/** Writes the files of a host, and the segments of a model, and says so. */
 function writeHost(
   files: readonly EmittedFile[],
+  segmented: SegmentedModel | null,
   folder: string,
   inputs: readonly string[],
   clobber: boolean,
   run: Run,
 ): void {
-  writeFolder(files, folder, inputs, clobber);
+  const planned = (segmented?.models ?? []).map(({ path, model }) =>
+    planModel(model, join(folder, path), { weights: 'inline' }),
+  );
+  const more = planned.flatMap(({ outputs }) => outputs);
+  if (segmented) more.push(safetensorsOutput(join(folder, segmented.weightsPath), segmented.weights));
+  writeFolder(files, folder, inputs, clobber, more);
+  run.reporter.report(planned.flatMap(({ report }) => report.notes));
   const kernels = files.filter(({ path }) => path.startsWith('kernels/') && !/\.(h|cuh)$/.test(path));
   const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
   if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');
+  if (segmented) others.push(segmented.weightsPath, count(planned.length, 'segment'));
   const last = others.pop();
   tell(run, `wrote ${count(kernels.length, 'kernel')}, ${others.join(', ')} and ${last} to ${folder}\n`);
 }

@@ -1,12 +1,14 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
+import type { Model } from '../ir/model.js';
 import type { OptimizerKind } from '../train/optimizers/index.js';
 import { CUDA } from './host/cuda/back-end.js';
 import type { EmittedFile } from './host/shared/emitted.js';
 import { WEBGPU } from './host/webgpu/back-end.js';
+import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
 
 /** Options of `lotrc emit` that not every back end takes. */
-type BackEndFlag = 'subgroups' | 'arch' | 'tf32';
+type BackEndFlag = 'subgroups' | 'segments' | 'arch' | 'tf32';
 
 /** What files depend on besides the plan. */
 export interface EmitOptions {
@@ -35,6 +37,11 @@ export interface BackEnd {
   lower(plan: KernelPlan, options: EmitOptions): Promise<KernelPlan>;
   /** the files of a plan that was checked; kernels are in the folder `kernels` */
   emit(plan: KernelPlan, options: EmitOptions): Promise<readonly EmittedFile[]>;
+  /**
+   * With the flag `segments`: the rest of the model, cut at the layers of a plan for serving, and what runs it with the files of `emit`.
+   * `open` reads the model afresh.
+   */
+  segments?(open: () => Model, plan: KernelPlan): Promise<SegmentedModel>;
 }
 
 /** All back ends for kernels. */

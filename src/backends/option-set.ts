@@ -35,6 +35,10 @@ function special({ devices }: BackEnd) {
       type: flag,
       doc: 'use subgroup sums where there are few rows (not every browser has subgroups)',
     },
+    segments: {
+      type: flag,
+      doc: 'also write the rest of the model, in segments for ONNX Runtime Web, and a module that runs all of it (--for serve)',
+    },
     arch: {
       type: narrowed(text('arch'), architectures(known)),
       doc: `${known.join(', ')} instead of --device; several: sm_90a,sm_80`,

@@ -16,20 +16,21 @@ export function removeDead(model: Model, scope: 'all' | 'new' = 'all'): number {
   return removed;
 }
 
-/** As {@link removeDead} for one graph without those nested in it. */
-export function removeDeadIn(graph: Graph, scope: 'all' | 'new' = 'all'): number {
+/** As {@link removeDead} for one graph without those nested in it; with scope `unread` nodes that may have effects go too. */
+export function removeDeadIn(graph: Graph, scope: 'all' | 'new' | 'unread' = 'all'): number {
   const touched = new Set<Value>();
   let removed = 0;
   for (const node of topologicalOrder(graph).reverse()) {
     if (scope === 'new' && node.origin.pass === undefined) continue;
-    if (node.outputs.some((output) => output.uses.size > 0 || output.isOutput) || !isPure(node)) continue;
+    if (node.outputs.some((output) => output.uses.size > 0 || output.isOutput)) continue;
+    if (scope !== 'unread' && !isPure(node)) continue;
     for (const input of node.inputs) if (input?.constant) touched.add(input);
     for (const captured of capturedConstants(node)) touched.add(captured);
     clearSubgraphs(node);
     graph.erase(node);
     removed++;
   }
-  const candidates = scope === 'all' ? [...graph.initializers.values()] : [...touched];
+  const candidates = scope === 'new' ? [...touched] : [...graph.initializers.values()];
   for (const value of candidates) {
     if (value.graph !== graph || value.isInput || value.isOutput || value.uses.size > 0) continue;
     graph.removeInitializer(value);
@@ -39,7 +40,7 @@ export function removeDeadIn(graph: Graph, scope: 'all' | 'new' = 'all'): number
 }
 
 /** Same inputs, same outputs, no effect: by the registry, or any standard operator with subgraphs of such nodes. */
-function isPure(node: Node): boolean {
+export function isPure(node: Node): boolean {
   const def = definitionOf(node);
   return def?.traits?.includes('pure') ?? false;
 }

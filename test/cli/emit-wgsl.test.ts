@@ -71,6 +71,9 @@ test.each([
   [['-o', 'x', '--merge'], '--merge is for serving one adapter'],
   [['-o', 'x', '--for', 'serve', '--merge', '--adapters', '3'], 'leave --adapters out'],
   [['-o', ''], '-o FOLDER is missing'],
+  [['-o', 'x', '--segments'], '--segments is for serving: add --for serve'],
+  [['-o', 'x', '--segments', '--for', 'serve', '--adapters', '2'], 'leave --adapters out'],
+  [['--explain', '--segments'], 'leave --explain out'],
 ])('emit wgsl %j is refused', async (options, why) => {
   const refused = await lotrc('emit', 'wgsl', model, ...options);
   expect(refused.code).toBe(2);

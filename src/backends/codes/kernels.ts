@@ -123,6 +123,16 @@ export const otherBackEnd = defineCode<{ backEnd: string; device: string; known:
   }),
 });
 
+export const cannotCut = defineCode<{ why: string; hint: string }>({
+  code: 'LOTR6010',
+  severity: 'error',
+  title: 'the model cannot be cut at its adapted layers',
+  explain:
+    'With --segments the rest of the model is written as models of its own, which run before, between and after the kernels of the ' +
+    'adapted layers. Each adapted layer must have a kernel and lie in the main graph, and the layers must compute in float32.',
+  make: ({ why, hint }) => ({ message: `the model cannot be cut at its adapted layers: ${why}`, hint }),
+});
+
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({
   code: 'LOTR6031',
   severity: 'error',

@@ -10,11 +10,15 @@ export const WEBGPU: BackEnd = {
   name: 'wgsl',
   about: 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them',
   devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE],
-  flags: ['subgroups'],
+  flags: ['subgroups', 'segments'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
   lower: async (plan) => plan,
   async emit(plan, { optimizer }) {
     const { webgpuHost } = await import('./webgpu.js');
     return webgpuHost(plan, optimizer);
+  },
+  async segments(open, plan) {
+    const { segmentedModel } = await import('./segments/segments.js');
+    return segmentedModel(open, plan);
   },
 };

@@ -1,0 +1,102 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { answerOf } from '../../bench/gpu/browser.js';
+import { chromium } from '../support/browser.js';
+import { bundledScript, servedFiles } from '../support/bundle-page.js';
+import { done, textClassifier } from '../support/classifier.js';
+import { EVERYTHING } from '../support/everything.js';
+import { writeNoisy } from '../support/noisy-adapter.js';
+import { relativeError, runOrt, type Tensor } from '../support/ort.js';
+
+/** The example browser-hybrid in Chromium: segments in onnxruntime-web, kernels between them. WebGPU there is SwiftShader. */
+
+const ROOT = join(import.meta.dirname, '../..');
+const root = mkdtempSync(join(tmpdir(), 'lotrc-hybrid-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+const browser = EVERYTHING ? chromium() : null;
+
+interface PageAnswer {
+  readonly outputs: Readonly<Record<string, { readonly logits: { readonly data: readonly number[] } }>>;
+  readonly refused: Readonly<Record<string, string>>;
+}
+
+test.skipIf(browser === null)(
+  'browser-hybrid: outputs with the adapter of the model, with another and with none are those of the plain graph',
+  async () => {
+    const { model: base } = await textClassifier(join(root, 'net'));
+    const at = (name: string) => join(root, name);
+    const layers = ['--target', 'hidden', '--target', 'head'];
+    await done('rewrite', base, '--rank', '3', '--scale', '3', ...layers, '-o', at('fresh.onnx'));
+    await done('rewrite', base, '--rank', '2', '--scale', '3', ...layers, '-o', at('other.onnx'));
+    for (const [k, name] of ['held', 'swapped'].entries()) {
+      writeNoisy(at('fresh.safetensors'), at(`${name}.safetensors`), 9 * k, 0.3);
+      await done('apply', base, at(`${name}.safetensors`), '-o', at(`${name}.onnx`));
+    }
+    // the pooled rows of a batch are fewer than the rows of its tokens
+    await done(
+      'emit',
+      'wgsl',
+      at('held.onnx'),
+      '-o',
+      at('gpu'),
+      '--for',
+      'serve',
+      '--tokens',
+      '12',
+      '--segments',
+    );
+    const feeds: Record<string, Tensor> = {
+      input_ids: {
+        dtype: 'int64',
+        shape: [3, 4],
+        data: Array.from({ length: 12 }, (_, k) => (5 * k) % 27) as never,
+      },
+      attention_mask: { dtype: 'float32', shape: [3, 4], data: Array.from({ length: 12 }, (_, k) => k % 5) },
+    };
+    const typed = Object.fromEntries(
+      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [
+        name,
+        {
+          dtype,
+          shape,
+          data:
+            dtype === 'int64'
+              ? BigInt64Array.from(data as number[], BigInt)
+              : Float32Array.from(data as number[]),
+        },
+      ]),
+    );
+    const script = await bundledScript(ROOT, join(ROOT, 'test/support/hybrid-page.mjs'), {
+      'emitted-model': at('gpu/model.ts'),
+    });
+    const job = {
+      tokens: 12,
+      adapter: '/swapped.safetensors',
+      others: ['/other.safetensors', '/gpu/plan.txt'],
+      feeds: Object.fromEntries(
+        Object.entries(feeds).map(([name, { dtype, shape, data }]) => [
+          name,
+          { type: dtype, dims: shape, data },
+        ]),
+      ),
+    };
+    const { outputs, refused } = (await answerOf(
+      { script, job, files: servedFiles(ROOT, root) },
+      { browser: browser! },
+    )) as PageAnswer;
+    const wanted: Record<string, string> = { held: at('held.onnx'), swapped: at('swapped.onnx'), base };
+    expect(Object.keys(outputs)).toEqual(Object.keys(wanted));
+    for (const [name, file] of Object.entries(wanted)) {
+      const { logits } = await runOrt(readFileSync(file), typed);
+      expect(relativeError(outputs[name]!.logits.data, logits!.data), name).toBeLessThan(1e-4);
+    }
+    expect(relativeError(outputs.held!.logits.data, outputs.swapped!.logits.data)).toBeGreaterThan(1e-2);
+    expect(refused).toEqual({
+      '/other.safetensors': expect.stringMatching(/another method, rank, scale or seed/),
+      '/gpu/plan.txt': expect.stringMatching(/not a safetensors file/),
+      rows: expect.stringMatching(/reads 3 rows: open the model with tokens: 3/),
+    });
+  },
+);
