@@ -47,22 +47,25 @@ export interface CodeInfo {
   readonly explain: string;
 }
 
-export interface CodeDef<P> extends CodeInfo {
+export interface CodeDef<P> extends Pick<CodeInfo, 'code' | 'severity'> {
   (params: P): Diagnostic;
 }
 
-const registry = new Map<Code, CodeInfo>();
+type CodeText = Pick<CodeInfo, 'title' | 'explain'>;
+
+const registry = new Map<Code, Pick<CodeInfo, 'code' | 'severity'> & Partial<CodeText>>();
 
 /**
  * Declares a code and returns its constructor. Throws when the code is declared twice. Bundlers may leave codes out that their program
- * never makes.
+ * never makes. Codes that `lotrc/runtime` makes have their texts apart (`explainCode`).
  */
 /*#__NO_SIDE_EFFECTS__*/
-export function defineCode<P>(def: CodeInfo & { make: (params: P) => Occurrence }): CodeDef<P> {
+export function defineCode<P>(
+  def: Pick<CodeInfo, 'code' | 'severity'> & Partial<CodeText> & { make: (params: P) => Occurrence },
+): CodeDef<P> {
   if (registry.has(def.code)) throw new Error(`diagnostic ${def.code} is declared twice`);
-  const { code, severity, title, explain, make } = def;
-  const info: CodeInfo = { code, severity, title, explain };
-  registry.set(code, info);
+  const { code, severity, make, ...text } = def;
+  registry.set(code, { code, severity, ...text });
   const construct = (params: P): Diagnostic => {
     const { message, at, notes, hint } = make(params);
     return {
@@ -74,12 +77,18 @@ export function defineCode<P>(def: CodeInfo & { make: (params: P) => Occurrence 
       ...(hint ? { hint } : {}),
     };
   };
-  return Object.assign(construct, info);
+  return Object.assign(construct, { code, severity });
+}
+
+/** Says what a code means. Apart from its declaration, so that bundles of pages, which explain no codes, leave the texts out. */
+/*#__NO_SIDE_EFFECTS__*/
+export function explainCode({ code }: Pick<CodeInfo, 'code'>, text: CodeText): void {
+  Object.assign(registry.get(code)!, text);
 }
 
 /** Every declared code, sorted. Import `codes/index.js`, and that of the back ends, first so that all are declared. */
 export function allCodes(): readonly CodeInfo[] {
-  return [...registry.values()].sort((a, b) => a.code.localeCompare(b.code));
+  return ([...registry.values()] as CodeInfo[]).sort((a, b) => a.code.localeCompare(b.code));
 }
 
 /** The error that carries diagnostics to the caller. Its message is the formatted text. */

@@ -1,8 +1,7 @@
-import { KeyedStream, streamText } from '../init/philox.js';
 import { badData } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { advance, DRAW_STREAM, firstDrawOf, requireConverging, type StepPlan } from '../train/advance.js';
-import { type Evaluation, evaluateBatches } from '../train/evaluate.js';
+import type { Evaluation } from '../train/evaluate.js';
 import { graphOf } from '../train/graph-of.js';
 import { fullRates, ratesAt, type StepRates } from '../train/group-rates.js';
 import { initialScale } from '../train/loss-scale.js';
@@ -123,7 +122,9 @@ export class GivenTrainingRun {
    * Throws LOTR8240 when no label counts.
    */
   evaluate(batches: Iterable<GivenBatch>): Promise<Evaluation> {
-    return this.#turn(() => {
+    return this.#turn(async () => {
+      // bundlers make a part of its own of it, which pages load when they evaluate
+      const { evaluateBatches } = await import('../train/evaluate.js');
       const { signature, folder } = this.#steps;
       const graph = graphOf(signature, folder, 'eval');
       const rows = Array.from(batches, (batch) => rowsOfBatch(graph, batch));
@@ -180,6 +181,7 @@ function refuseBatches(count: number, accumulate: number): never {
 
 /** The first random number of a seed, as the loop of the command line draws it. */
 async function firstUniform(seed: number): Promise<number> {
+  const { KeyedStream, streamText } = await import('../init/philox.js');
   const text = new TextEncoder().encode(streamText(seed, DRAW_STREAM));
   const words = new DataView(await crypto.subtle.digest('SHA-256', text));
   return new KeyedStream(Uint32Array.from({ length: 4 }, (_, i) => words.getUint32(4 * i, true))).uniform(0);

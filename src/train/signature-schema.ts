@@ -20,7 +20,7 @@ import { entryFault, type SessionEntries } from '../ir/ops/core/session-entries.
 import { RATE_SCHEDULES } from '../options/words.js';
 import { LOSS_KINDS, lossFacts } from './losses/facts.js';
 import type { LossNumberName, LossNumbers } from './losses/index.js';
-import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
+import { CORRECTIONS_OF, OPTIMIZER_KINDS } from './optimizers/facts.js';
 import {
   type BaseFile,
   type BaseProducts,
@@ -185,7 +185,7 @@ const optimizer = where(
     slots: list(text),
   }),
   ({ kind, constants }) => {
-    const needed: readonly string[] = Object.values(optimizerDef(kind).corrections);
+    const needed: readonly string[] = Object.values(CORRECTIONS_OF[kind]);
     const lost = needed.filter((name) => !Object.hasOwn(constants, name));
     return lost.length > 0 ? `the constants of ${kind} lack ${lost.join(' and ')}` : null;
   },

@@ -4,7 +4,7 @@ import type { RateScheduleKind } from '../options/words.js';
 import type { TermFields } from './losses/define.js';
 import type { LossKind } from './losses/facts.js';
 import type { LossNumbers } from './losses/index.js';
-import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
+import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/facts.js';
 
 /**
  * `signature.json` of a training directory: every port of every graph with its role, the parameters, the sites, the

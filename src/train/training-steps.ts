@@ -5,7 +5,7 @@ import { lossOf, type WeightedLoss } from './gradient-sum.js';
 import { graphOf } from './graph-of.js';
 import { fullRates, type StepRates } from './group-rates.js';
 import { countTerms } from './labels.js';
-import { CORRECTIONS, type Correction, isCorrection } from './optimizers/index.js';
+import { CORRECTIONS, type Correction, isCorrection } from './optimizers/facts.js';
 import type { GraphRunner, HeldTensor, HeldTensors } from './runner/runner.js';
 import type { GraphName, GraphSignature, Port, ScalarKind, Signature, TensorRole } from './signature.js';
 

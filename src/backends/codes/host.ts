@@ -1,4 +1,4 @@
-import { defineCode } from '../../ir/diagnostics.js';
+import { defineCode, explainCode } from '../../ir/diagnostics.js';
 
 /** Diagnostics 811x (running training graphs). */
 
@@ -11,10 +11,6 @@ const HINTS: Readonly<Record<string, string>> = {
 export const cannotRun = defineCode<{ file: string; why: string; ep: string }>({
   code: 'LOTR8110',
   severity: 'error',
-  title: 'ONNX Runtime refuses a training graph',
-  explain:
-    'A graph of the training directory cannot be loaded. The base weights may have been moved away, the execution provider ' +
-    'may not be there on this machine, or the runtime may be older than the operator set of the model.',
   make: ({ file, why, ep }) => ({
     message: `ONNX Runtime cannot load the graph on the ${ep} provider: ${why.replace(/\s+/g, ' ')}`,
     at: { kind: 'file', file },
@@ -22,18 +18,28 @@ export const cannotRun = defineCode<{ file: string; why: string; ep: string }>({
   }),
 });
 
+explainCode(cannotRun, {
+  title: 'ONNX Runtime refuses a training graph',
+  explain:
+    'A graph of the training directory cannot be loaded. The base weights may have been moved away, the execution provider ' +
+    'may not be there on this machine, or the runtime may be older than the operator set of the model.',
+});
+
 export const stepFails = defineCode<{ file: string; shapes: string; why: string }>({
   code: 'LOTR8111',
   severity: 'error',
-  title: 'ONNX Runtime cannot run a training graph on this batch',
-  explain:
-    'ONNX Runtime failed on the data of this batch: token ids beyond the embedding table, sequences longer than the ' +
-    "model's positions, a batch of another size than the model has, or more memory than there is.",
   make: ({ file, shapes, why }) => ({
     message: `ONNX Runtime cannot run the graph on ${shapes}: ${why.replace(/\s+/g, ' ')}`,
     at: { kind: 'file', file },
     hint: 'check that the tokenizer is the one of the model; shorten with --max-length, or make --batch-size smaller',
   }),
+});
+
+explainCode(stepFails, {
+  title: 'ONNX Runtime cannot run a training graph on this batch',
+  explain:
+    'ONNX Runtime failed on the data of this batch: token ids beyond the embedding table, sequences longer than the ' +
+    "model's positions, a batch of another size than the model has, or more memory than there is.",
 });
 
 export const graphsEnded = defineCode<{

@@ -1,4 +1,4 @@
-import { defineCode } from '../diagnostics.js';
+import { defineCode, explainCode } from '../diagnostics.js';
 import { listed } from './listed.js';
 
 /** Diagnostics 7xxx (adapter files): 70xx safetensors, 71xx .onnx_adapter, 72xx PEFT. */
@@ -8,12 +8,6 @@ export const badSafetensors = defineCode<
 >({
   code: 'LOTR7001',
   severity: 'error',
-  title: 'the file is not a well-formed safetensors file',
-  explain:
-    'A safetensors file is an 8-byte little-endian header length, a JSON header that names element type, shape and ' +
-    'place of every tensor, and the data, which the tensors cover without holes or overlaps. Everything is checked ' +
-    'before any data is read. A file that breaks these rules is damaged, cut short, or made to mislead a reader; a ' +
-    'Git LFS pointer in place of the file is a common cause.',
   make: ({ file, ...found }) =>
     'what' in found
       ? { message: `not a safetensors file but ${found.what}`, at: { kind: 'file', file }, hint: found.hint }
@@ -24,13 +18,18 @@ export const badSafetensors = defineCode<
         },
 });
 
+explainCode(badSafetensors, {
+  title: 'the file is not a well-formed safetensors file',
+  explain:
+    'A safetensors file is an 8-byte little-endian header length, a JSON header that names element type, shape and ' +
+    'place of every tensor, and the data, which the tensors cover without holes or overlaps. Everything is checked ' +
+    'before any data is read. A file that breaks these rules is damaged, cut short, or made to mislead a reader; a ' +
+    'Git LFS pointer in place of the file is a common cause.',
+});
+
 export const safetensorsDtype = defineCode<{ file: string; name: string; dtype: string }>({
   code: 'LOTR7002',
   severity: 'error',
-  title: 'a safetensors file holds an element type that lotrc does not know',
-  explain:
-    'lotrc reads F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, C64, F8_E4M3, F8_E5M2 and F8_E8M0. ' +
-    'The size of other types is unknown to it, so it cannot check where tensors lie.',
   make: ({ file, name, dtype }) => ({
     message: `${file}: tensor "${name}" has element type ${JSON.stringify(dtype)}, which is not known`,
     at: { kind: 'tensor', name },
@@ -38,18 +37,28 @@ export const safetensorsDtype = defineCode<{ file: string; name: string; dtype: 
   }),
 });
 
+explainCode(safetensorsDtype, {
+  title: 'a safetensors file holds an element type that lotrc does not know',
+  explain:
+    'lotrc reads F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, C64, F8_E4M3, F8_E5M2 and F8_E8M0. ' +
+    'The size of other types is unknown to it, so it cannot check where tensors lie.',
+});
+
 export const cannotStore = defineCode<{ file: string; name: string; why: string }>({
   code: 'LOTR7003',
   severity: 'error',
-  title: 'a tensor cannot be stored in an adapter file',
-  explain:
-    'Safetensors and .onnx_adapter files hold tensors of fixed-size elements under names that are text. Strings and ' +
-    '4-bit elements have no place in them, and "__metadata__" is a reserved name.',
   make: ({ file, name, why }) => ({
     message: `cannot store "${name}" in ${file}: ${why}`,
     at: { kind: 'tensor', name },
     hint: 'give the tensor another name or another element type',
   }),
+});
+
+explainCode(cannotStore, {
+  title: 'a tensor cannot be stored in an adapter file',
+  explain:
+    'Safetensors and .onnx_adapter files hold tensors of fixed-size elements under names that are text. Strings and ' +
+    '4-bit elements have no place in them, and "__metadata__" is a reserved name.',
 });
 
 export const badOnnxAdapter = defineCode<{ file: string; offset: number; why: string }>({

@@ -1,4 +1,4 @@
-import { defineCode } from '../diagnostics.js';
+import { defineCode, explainCode } from '../diagnostics.js';
 import { listed } from './listed.js';
 
 /** Diagnostics 824x (the training loop: evaluations, the best one, the length of a run). */
@@ -6,14 +6,17 @@ import { listed } from './listed.js';
 export const noLabels = defineCode<{ what: string }>({
   code: 'LOTR8240',
   severity: 'error',
-  title: 'no label of the data counts',
-  explain:
-    'A loss is a mean over the labels that count. Labels with the value of --ignore-index (-100) are left out, and with ' +
-    '--shift also the first label of each row. When none is left there is nothing to learn and no loss to report.',
   make: ({ what }) => ({
     message: `every label of the ${what} is ignored`,
     hint: 'check the labels, and --ignore-index of `lotrc emit onnx-train`',
   }),
+});
+
+explainCode(noLabels, {
+  title: 'no label of the data counts',
+  explain:
+    'A loss is a mean over the labels that count. Labels with the value of --ignore-index (-100) are left out, and with ' +
+    '--shift also the first label of each row. When none is left there is nothing to learn and no loss to report.',
 });
 
 export const metricUnknown = defineCode<{ metric: string; known: readonly string[] }>({
@@ -103,14 +106,17 @@ export const lengthChanged = defineCode<{
 export const missingRates = defineCode<{ patterns: readonly string[]; given: number }>({
   code: 'LOTR8246',
   severity: 'error',
-  title: 'a step has no rate for some groups of parameters',
-  explain:
-    'Groups of `emit onnx-train --group` with a rate or a schedule of their own have an input for it. A schedule of the run ' +
-    'gives all rates; a number is the rate of the run alone.',
   make: ({ patterns, given }) => ({
     message:
       `${patterns.length} groups have rates of their own (${listed(patterns, 5)}), ` +
       `and the step has ${given} rates besides that of the run`,
     hint: 'give a schedule, or { lr, groups: [...] } with a rate for each of `rates` in signature.json',
   }),
+});
+
+explainCode(missingRates, {
+  title: 'a step has no rate for some groups of parameters',
+  explain:
+    'Groups of `emit onnx-train --group` with a rate or a schedule of their own have an input for it. A schedule of the run ' +
+    'gives all rates; a number is the rate of the run alone.',
 });

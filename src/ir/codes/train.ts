@@ -1,4 +1,4 @@
-import { defineCode } from '../diagnostics.js';
+import { defineCode, explainCode } from '../diagnostics.js';
 import { listed } from './listed.js';
 
 /** Diagnostics 82xx (the training host: training directories, data, runs, logs). */
@@ -6,10 +6,6 @@ import { listed } from './listed.js';
 export const badTrainingFolder = defineCode<{ file: string; why: string }>({
   code: 'LOTR8201',
   severity: 'error',
-  title: 'this is not a training directory that can be used',
-  explain:
-    'A training directory is what `lotrc emit onnx-train` writes: graphs, state.safetensors and signature.json, with the ' +
-    'base weights. A file is missing, is of another version, or does not fit the others.',
   make: ({ file, why }) => ({
     message: why,
     at: { kind: 'file', file },
@@ -17,18 +13,28 @@ export const badTrainingFolder = defineCode<{ file: string; why: string }>({
   }),
 });
 
+explainCode(badTrainingFolder, {
+  title: 'this is not a training directory that can be used',
+  explain:
+    'A training directory is what `lotrc emit onnx-train` writes: graphs, state.safetensors and signature.json, with the ' +
+    'base weights. A file is missing, is of another version, or does not fit the others.',
+});
+
 export const badData = defineCode<{ file: string; why: string; hint?: string }>({
   code: 'LOTR8204',
   severity: 'error',
-  title: 'a data file cannot be used',
-  explain:
-    'Data is JSON Lines, CSV or TSV with a text and a label field, plain text for language models, or safetensors whose ' +
-    'tensors are named like the inputs of the model and have one row per example.',
   make: ({ file, why, hint }) => ({
     message: why,
     at: { kind: 'file', file },
     hint: hint ?? '`lotrc train --help` lists the formats and the options that name fields',
   }),
+});
+
+explainCode(badData, {
+  title: 'a data file cannot be used',
+  explain:
+    'Data is JSON Lines, CSV or TSV with a text and a label field, plain text for language models, or safetensors whose ' +
+    'tensors are named like the inputs of the model and have one row per example.',
 });
 
 export const badLine = defineCode<{ file: string; line: number; why: string }>({
@@ -80,15 +86,18 @@ export const truncated = defineCode<{
 export const inputUnknown = defineCode<{ input: string; columns: readonly string[]; hint?: string }>({
   code: 'LOTR8208',
   severity: 'error',
-  title: 'the data has nothing for an input of the model',
-  explain:
-    'Text gives token ids, an attention mask, token types and positions, which are matched to inputs by their names. ' +
-    'Other inputs need data from safetensors, or a name given with --input.',
   make: ({ input, columns, hint }) => ({
     message: `the model needs the input ${JSON.stringify(input)}; the data has ${columns.join(', ')}`,
     hint:
       hint ?? `give --input ${input}=COLUMN, or a safetensors file with a tensor ${JSON.stringify(input)}`,
   }),
+});
+
+explainCode(inputUnknown, {
+  title: 'the data has nothing for an input of the model',
+  explain:
+    'Text gives token ids, an attention mask, token types and positions, which are matched to inputs by their names. ' +
+    'Other inputs need data from safetensors, or a name given with --input.',
 });
 
 export const badTokenizer = defineCode<{ file: string; why: string; hint?: string }>({
@@ -122,10 +131,6 @@ export const runExists = defineCode<{ folder: string }>({
 export const runDiffers = defineCode<{ folder: string; what: readonly string[] }>({
   code: 'LOTR8211',
   severity: 'error',
-  title: 'the run to resume was started with other settings or data',
-  explain:
-    'A resumed run gives bit for bit what it would have given without the interruption. That needs the same data, ' +
-    'training directory and settings. Options that are not given again are taken from the run.',
   make: ({ folder, what }) => ({
     message: `this run was started with other settings: ${what.join('; ')}`,
     at: { kind: 'file', file: folder },
@@ -133,18 +138,28 @@ export const runDiffers = defineCode<{ folder: string; what: readonly string[] }
   }),
 });
 
+explainCode(runDiffers, {
+  title: 'the run to resume was started with other settings or data',
+  explain:
+    'A resumed run gives bit for bit what it would have given without the interruption. That needs the same data, ' +
+    'training directory and settings. Options that are not given again are taken from the run.',
+});
+
 export const badRun = defineCode<{ file: string; why: string }>({
   code: 'LOTR8212',
   severity: 'error',
-  title: 'a file of the run cannot be used',
-  explain:
-    'A run keeps its settings in run.json and its state in checkpoint.safetensors. Both are written whole or not at all, ' +
-    'so a damaged one was changed by something else.',
   make: ({ file, why }) => ({
     message: why,
     at: { kind: 'file', file },
     hint: 'start a new run with --output',
   }),
+});
+
+explainCode(badRun, {
+  title: 'a file of the run cannot be used',
+  explain:
+    'A run keeps its settings in run.json and its state in checkpoint.safetensors. Both are written whole or not at all, ' +
+    'so a damaged one was changed by something else.',
 });
 
 export const diverged = defineCode<
@@ -160,12 +175,6 @@ export const diverged = defineCode<
 >({
   code: 'LOTR8213',
   severity: 'error',
-  title: 'the run has diverged: gradients, parameters or optimizer state are infinite or NaN',
-  explain:
-    'A step whose gradients are not finite changes nothing, and the loss scale is halved. 40 in a row mean that the ' +
-    'run has diverged, or that the model cannot compute these examples. Parameters and the state of the optimizer are checked ' +
-    'before each checkpoint, and parameters before the adapter is written: none of them is written with NaN or infinity. The ' +
-    'last checkpoint is kept.',
   make: (found) => ({
     message:
       'skipped' in found
@@ -174,6 +183,15 @@ export const diverged = defineCode<
           `values of ${found.size}`,
     hint: 'try a smaller --lr, or more warm-up',
   }),
+});
+
+explainCode(diverged, {
+  title: 'the run has diverged: gradients, parameters or optimizer state are infinite or NaN',
+  explain:
+    'A step whose gradients are not finite changes nothing, and the loss scale is halved. 40 in a row mean that the ' +
+    'run has diverged, or that the model cannot compute these examples. Parameters and the state of the optimizer are checked ' +
+    'before each checkpoint, and parameters before the adapter is written: none of them is written with NaN or infinity. The ' +
+    'last checkpoint is kept.',
 });
 
 export const interrupted = defineCode<{ step: number; total: number; folder: string }>({

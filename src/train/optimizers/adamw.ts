@@ -1,4 +1,5 @@
 import { defineOptimizer } from './define.js';
+import { CORRECTIONS_OF } from './facts.js';
 
 const fraction = { least: 0, below: 1 } as const;
 
@@ -17,7 +18,7 @@ export const adamw = defineOptimizer({
     weightDecay: { default: 0, least: 0, doc: 'decoupled weight decay' },
   },
   slots: ['m', 'v'],
-  corrections: { bc1: 'beta1', bc2: 'beta2' },
+  corrections: CORRECTIONS_OF.adamw,
   update(x, { param, grad, lr, hyper, slots, corrections }) {
     const one = x.number(1);
     const m = x.named('m', x.add(x.mul(slots.m, hyper.beta1), x.mul(grad, x.sub(one, hyper.beta1))));

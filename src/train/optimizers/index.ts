@@ -2,19 +2,21 @@ import { adamw } from './adamw.js';
 import type { OptimizerDef } from './define.js';
 
 export type { Projection } from './define.js';
+export { type Correction, OPTIMIZER_KINDS, type OptimizerKind } from './facts.js';
 
+import type { OptimizerKind } from './facts.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
 import { lotrAdamw, lotrSgd, lowrankAdamw, lowrankSgd } from './projected.js';
 import { sgd } from './sgd.js';
 
+/** All optimizers, in the order of their facts. */
 export const OPTIMIZERS = [adamw, sgd, lion, muon, lowrankAdamw, lowrankSgd, lotrAdamw, lotrSgd] as const;
 
 /** The optimizer where none is chosen. */
 export const DEFAULT_OPTIMIZER = adamw;
 
 type Declared = (typeof OPTIMIZERS)[number];
-export type OptimizerKind = Declared['kind'];
 
 /** An optimizer with its numbers. */
 export type Optimizer = {
@@ -25,8 +27,6 @@ export type Optimizer = {
 
 /** A number that some optimizer has. */
 export type HyperName = { [D in Declared as D['kind']]: keyof D['hyper'] & string }[OptimizerKind];
-
-export const OPTIMIZER_KINDS: readonly OptimizerKind[] = OPTIMIZERS.map(({ kind }) => kind);
 
 /** What a back end knows of an optimizer: all code that depends on the kind uses it. */
 export function optimizerDef(kind: OptimizerKind): OptimizerDef {
@@ -48,15 +48,3 @@ export function hyperOf(optimizer: Optimizer): Readonly<Record<string, number>> 
   const numbers: Readonly<Record<string, number>> = given;
   return Object.fromEntries(Object.keys(optimizerDef(kind).hyper).map((name) => [name, numbers[name]!]));
 }
-
-type CorrectionOf<D> = D extends { readonly corrections: infer C } ? keyof C & string : never;
-/** A scalar that callers compute for each step: 1 - h^t for a number h of the optimizer. */
-export type Correction = CorrectionOf<Declared>;
-
-/** The corrections of all optimizers, with the number h of each. */
-export const CORRECTIONS: Readonly<Record<Correction, string>> = Object.assign(
-  {},
-  ...OPTIMIZERS.map(({ corrections }) => corrections),
-);
-
-export const isCorrection = (name: string): name is Correction => Object.hasOwn(CORRECTIONS, name);

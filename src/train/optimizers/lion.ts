@@ -1,4 +1,5 @@
 import { defineOptimizer } from './define.js';
+import { CORRECTIONS_OF } from './facts.js';
 
 export const lion = defineOptimizer({
   kind: 'lion',
@@ -12,7 +13,7 @@ export const lion = defineOptimizer({
     weightDecay: { default: 0, least: 0, doc: 'decoupled weight decay' },
   },
   slots: ['m'],
-  corrections: {},
+  corrections: CORRECTIONS_OF.lion,
   update(x, { param, grad, lr, hyper, slots }) {
     const one = x.number(1);
     const mix = (beta: typeof one) => x.add(x.mul(slots.m, beta), x.mul(grad, x.sub(one, beta)));

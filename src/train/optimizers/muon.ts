@@ -1,4 +1,5 @@
 import { defineMatrixOptimizer } from './define.js';
+import { CORRECTIONS_OF } from './facts.js';
 
 /** Products of a step, and the coefficients of x (a + b x^2 + c x^4), which moves singular values towards 1. */
 const STEPS = 5;
@@ -14,7 +15,7 @@ export const muon = defineMatrixOptimizer({
     weightDecay: { default: 0, least: 0, doc: 'decoupled weight decay' },
   },
   slots: ['u'],
-  corrections: {},
+  corrections: CORRECTIONS_OF.muon,
   update(x, { param, grad, lr, hyper, slots }, [rows, columns]) {
     const one = x.number(1);
     const towards = (from: typeof one, to: typeof one, share: typeof one) =>

@@ -1,4 +1,5 @@
 import { defineOptimizer } from './define.js';
+import { CORRECTIONS_OF } from './facts.js';
 
 export const sgd = defineOptimizer({
   kind: 'sgd',
@@ -10,7 +11,7 @@ export const sgd = defineOptimizer({
     weightDecay: { default: 0, least: 0, doc: 'L2: added to the gradient' },
   },
   slots: ['u'],
-  corrections: {},
+  corrections: CORRECTIONS_OF.sgd,
   update(x, { param, grad, lr, hyper, slots }) {
     const g = x.add(grad, x.mul(param, hyper.weightDecay));
     const u = x.named('u', x.add(x.mul(slots.u, hyper.momentum), g));
