@@ -2,16 +2,20 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { SlowFirst } from './test/support/slow-first.js';
 
 const ROOT = import.meta.dirname;
 
-/** Tests whose work is done by other programs: compilers, drivers of graphics cards, browsers, whole runs of lotrc. */
+/**
+ * Tests whose work is done by other programs: compilers, bundlers, drivers of graphics cards, browsers, whole runs of lotrc. The cheapest of
+ * them are not here: `npm test` runs some kernels on each compiler and driver that the machine has.
+ */
 const FULL = [
-  'test/backends/host/{blas-stand-in,cuda,cuda-blas,cuda-cost,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
-  'test/backends/kernel/{cuda,deno,subgroups,units,warpgroups,wgsl,whole-plans}.test.ts',
+  'test/backends/host/{cuda,cuda-blas,cuda-cost,module,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
+  'test/backends/kernel/{cuda,deno,subgroups,warpgroups,whole-plans}.test.ts',
   'test/backends/onnx-train/webgpu.test.ts',
   'test/bench/*.test.ts',
-  'test/core/browser.test.ts',
+  'test/core/bundle.test.ts',
   'test/kill/*.test.ts',
   'test/build/recipes.test.ts',
   'test/train/distributed/mpi.test.ts',
@@ -43,6 +47,7 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     pool: 'forks',
+    sequence: { sequencer: SlowFirst },
     // files share what they import
     isolate: false,
     // tests that load ONNX Runtime themselves report nothing to Microsoft either

@@ -1,0 +1,41 @@
+import { relative } from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/**
+ * Files that take longest in CI, longest first. A long file that starts last keeps one core busy and leaves the others idle; Vitest knows how
+ * long files take only where it ran before.
+ */
+const SLOW = [
+  'test/tutorials.test.ts',
+  'test/backends/host/cuda.test.ts',
+  'test/web/playground.test.ts',
+  'test/backends/host/typescript.test.ts',
+  'test/fuzz/fuzz.test.ts',
+  'test/backends/host/ort-grad.test.ts',
+  'test/adapter/methods.test.ts',
+  'test/train/distributed/mpi.test.ts',
+  'test/plugin/bundlers.test.ts',
+  'test/backends/kernel/whole-plans.test.ts',
+  'test/kill/kill.test.ts',
+  'test/backends/host/cuda-blas.test.ts',
+  'test/backends/onnx-train/webgpu.test.ts',
+  'test/cli/build.test.ts',
+  'test/backends/host/ort-half.test.ts',
+  'test/backends/kernel/warpgroups.test.ts',
+  'test/package.test.ts',
+  'test/cli/survey.test.ts',
+  'test/train/train.test.ts',
+  'test/train/runner.test.ts',
+];
+
+/** Runs the slow files first, the others as Vitest orders them. */
+export class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = SLOW.indexOf(relative(this.ctx.config.root, moduleId).replaceAll('\\', '/'));
+      return at < 0 ? SLOW.length : at;
+    };
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
