@@ -9,7 +9,7 @@ export default {
   entry: [
     'cli/dev/*/main.ts!',
     'cli/dev/gen-*.ts!',
-    'bench/{run,start,scale,compress}.ts!',
+    'bench/{run,start,scale,compress,ranks}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
     'bench/federated/run.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
