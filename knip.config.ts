@@ -14,7 +14,7 @@ export default {
     'bench/federated/run.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
     'bench/infer/run.ts!',
-    'bench/quality/{data,grids,report,run}.ts!',
+    'bench/quality/{data,grids,report,run,rank-adaptation}.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
     'src/backends/ort/watchdog.ts!',
@@ -36,7 +36,7 @@ export default {
     '{.ci,examples/*}/*.mjs',
   ],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
-  ignoreBinaries: ['mkfifo', 'ip'],
+  ignoreBinaries: ['mkfifo', 'ip', 'mpirun'],
   // pages of tests import them by these names
   ignoreDependencies: ['emitted-module', 'emitted-model', 'lotrc-core'],
   ignoreIssues: {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MAPS, QUALITY, TASKS } from '../bench/quality/names.js';
+import { rankTable, readRankResults } from '../bench/quality/rank-table.js';
 import type { RowValue } from '../src/build/study/record.js';
 import { summaryOf } from '../src/build/study/summary.js';
 
@@ -77,5 +78,9 @@ describe('docs/quality.md', () => {
     ]);
     expect(rows.length).toBeGreaterThan(1);
     for (const row of rows) expect(found).toContainEqual(row);
+  });
+
+  test('has the table of ranks that are cut down', () => {
+    expect(page).toContain(rankTable(readRankResults(join(QUALITY, 'results/rank-adaptation.jsonl'))));
   });
 });
