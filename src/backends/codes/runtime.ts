@@ -40,7 +40,7 @@ export const notSwappable = defineCode<{ file: string; why: string }>({
   make: ({ file, why }) => ({
     message: why,
     at: { kind: 'file', file },
-    hint: 'write the model with `lotrc rewrite --factors inputs`',
+    hint: 'write the model with `lotrc rewrite BASE --factors inputs`, or `lotrc apply BASE ADAPTER --factors inputs`',
   }),
 });
 
