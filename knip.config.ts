@@ -26,7 +26,7 @@ export default {
     'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
     'test/{large/stream,kill/ranks}.ts',
-    'web/worker/worker.ts!',
+    'web/worker/{worker,parquet-worker}.ts!',
     '{.ci,test/support,test/parity,examples/*}/*.mjs',
   ],
   project: [

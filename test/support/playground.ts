@@ -11,6 +11,11 @@ import { headersOf } from '../../bench/gpu/browser.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 
+const ISOLATED = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+};
+
 export class Playground {
   /** addresses that pages and their workers asked for */
   readonly asked = new Set<string>();
@@ -18,6 +23,8 @@ export class Playground {
   #server: Server | null = null;
   #browser: Browser | null = null;
   #address = '';
+  /** the page is cross-origin isolated, so that WebAssembly may have several threads */
+  isolated = false;
 
   static async open(executablePath: string): Promise<Playground> {
     const made = new Playground();
@@ -37,7 +44,7 @@ export class Playground {
         return;
       }
       const bytes = readFileSync(path);
-      response.writeHead(200, headersOf(path, bytes)).end(bytes);
+      response.writeHead(200, { ...headersOf(path, bytes), ...(made.isolated ? ISOLATED : {}) }).end(bytes);
     });
     made.#address = `http://localhost:${await portOf(made.#server)}/`;
     made.#browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
@@ -97,4 +104,19 @@ export async function downloaded(
 ): Promise<{ readonly name: string; readonly bytes: Buffer }> {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click(`[data-what=${what}]`)]);
   return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+}
+
+/** Drops files on the page, as a person does with those of a folder. */
+export async function dropped(
+  page: Page,
+  files: readonly { readonly name: string; readonly bytes: Buffer }[],
+): Promise<void> {
+  const given = files.map(({ name, bytes }) => ({ name, text: bytes.toString('base64') }));
+  await page.evaluate(`(() => {
+    const transfer = new DataTransfer();
+    for (const { name, text } of ${JSON.stringify(given)})
+      transfer.items.add(new File([Uint8Array.from(atob(text), (char) => char.charCodeAt(0))], name));
+    for (const type of ['dragover', 'drop'])
+      document.querySelector('#drop').dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: transfer }));
+  })()`);
 }

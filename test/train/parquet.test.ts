@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openData } from '../../src/train/data/open.js';
-import { ParquetFile } from '../../src/train/data/parquet/decode.js';
+import { openOnDisk } from '../../src/train/data/parquet/node-file.js';
 import { parquetRows } from '../../src/train/data/parquet/rows.js';
 import { Source } from '../../src/train/data/source.js';
 import { readSignature } from '../../src/train/read-signature.js';
@@ -150,7 +150,7 @@ describe('a data set', () => {
       writeFileSync(at(`${name}.parquet`), content);
       expect(await reason(at(`${name}.parquet`)), name).toMatch(/LOTR8204.*Parquet/s);
     }
-    await expect(ParquetFile.open(at('short.parquet'))).rejects.toThrow('it is too short');
+    await expect(openOnDisk(at('short.parquet'))).rejects.toThrow('it is too short');
     expect(await reason(at('none.parquet'))).toMatch(/LOTR8204.*cannot be read/s);
   });
 });

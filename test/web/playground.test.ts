@@ -2,15 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import axe from 'axe-core';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RandomStream } from '../../src/init/rng.js';
 import { kebab } from '../../src/options/flags.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import { chromium } from '../support/browser.js';
-import { done } from '../support/classifier.js';
+import { done, records, textClassifier } from '../support/classifier.js';
 import { EVERYTHING, WHOLE } from '../support/everything.js';
-import { downloaded, Playground, settled } from '../support/playground.js';
+import { downloaded, dropped, Playground, settled } from '../support/playground.js';
 import { sharedDir } from '../support/shared.js';
 
 /** The playground in Chromium, on wasm, as a user has it. */
@@ -256,6 +257,68 @@ describe.skipIf(browser === null)('the playground', () => {
     expectLosses(await lossesOf(page), wanted);
     await page.context().close();
   });
+
+  test.skipIf(!EVERYTHING || SHARED === null)(
+    'dropped files: a model with its data file; Parquet, trained on with several threads where the page is isolated',
+    async () => {
+      playground.isolated = true;
+      const page = await playground.visit(await playground.visitor());
+      const isolated = (await page.evaluate('[crossOriginIsolated, navigator.hardwareConcurrency]')) as [
+        boolean,
+        number,
+      ];
+      expect(isolated[0]).toBe(true);
+      if (isolated[1] > 1)
+        expect(await page.locator('#providers').innerText()).toContain(`${Math.min(4, isolated[1])} threads`);
+      const roles = () =>
+        page.evaluate("[...document.querySelectorAll('#file-table select')].map(({ value }) => value)");
+      const external = join(SHARED!, 'models/structure/bert_external_op17.onnx');
+      await dropped(page, [
+        { name: 'bert_external_op17.onnx.data', bytes: readFileSync(`${external}.data`) },
+        { name: 'bert_external_op17.onnx', bytes: readFileSync(external) },
+      ]);
+      await page.waitForSelector('#project:not([hidden])');
+      expect(await roles()).toEqual(['beside', 'model']);
+      await page.click('#rewrite');
+      await page.waitForSelector('#rewritten:not([hidden])');
+      expect(await page.locator('#plan').innerText()).toMatch(/trainable parameters: /);
+
+      const { model, tokenizer } = await textClassifier(join(root, 'net'));
+      const rows = records(24, ['fish', 'bird', 'newt']);
+      const table = Buffer.from(
+        parquetWriteBuffer({
+          columnData: [
+            { name: 'text', type: 'STRING', data: rows.map(({ text }) => text) },
+            { name: 'label', type: 'STRING', data: rows.map(({ label }) => label) },
+          ],
+          rowGroupSize: 10,
+        }),
+      );
+      const trained = async (bytes: Buffer): Promise<string> => {
+        await dropped(page, [
+          { name: 'rows.parquet', bytes },
+          { name: 'model.onnx', bytes: readFileSync(model) },
+          { name: 'vocab.json', bytes: readFileSync(tokenizer) },
+        ]);
+        await page.locator('#file-table').filter({ hasText: 'rows.parquet' }).waitFor();
+        await page.check('#provider-wasm');
+        await fill(page, { maxSteps: '3', batchSize: '4' });
+        await page.click('#train');
+        return settled(page);
+      };
+      // a damaged file ends with the diagnostic of the command line
+      expect(await trained(table.subarray(0, table.byteLength - 5))).toMatch(
+        /LOTR8204: it cannot be read as Parquet/,
+      );
+      expect(await trained(table)).toBe('Done: 3 steps.');
+      expect(await roles()).toEqual(['data', 'model', 'tokenizer']);
+      expect(await page.locator('#run-text').innerText()).toMatch(/^24 examples; /);
+      const found = await lossesOf(page);
+      expect(found.length === 3 && found.every(Number.isFinite)).toBe(true);
+      await page.context().close();
+      playground.isolated = false;
+    },
+  );
 
   test('files that cannot be used end with the diagnostics of the command line', async () => {
     const page = await playground.visit(await playground.visitor());

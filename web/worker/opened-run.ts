@@ -13,6 +13,7 @@ import { readingOf, requireTogether, trainingPlanOf } from '../../src/train/valu
 import type { RunEvent } from '../protocol.js';
 import type { Adapted } from './adapted.js';
 import { valuesIn } from './fields.js';
+import { parquetIn } from './parquet.js';
 import { nameWith, type Project } from './project.js';
 import type { StoredRun } from './run-store.js';
 
@@ -67,7 +68,7 @@ async function dataOf(
   { signature }: SavedRun,
   values: ReturnType<typeof valuesIn<'train'>>,
   plan: TrainingPlan,
-  { roles, named }: Project,
+  { files, roles, named }: Project,
   tell: RunSource['tell'],
 ): Promise<RunData> {
   const data = nameWith(roles, 'data') ?? refuseUsage('there is no file to train on among the files');
@@ -80,7 +81,14 @@ async function dataOf(
     signature,
     { data, evalData, evalSplit, batchSize, bucket, inputs, seed: plan.seed, labels: null },
     (file, labels) =>
-      readData(new Source(file, undefined, true, named), signature, reading, labels, inputs, null),
+      readData(
+        new Source(file, undefined, true, named),
+        signature,
+        reading,
+        labels,
+        inputs,
+        parquetIn(files),
+      ),
     {
       opened: ({ notes }) => {
         for (const diagnostic of notes) tell({ kind: 'note', diagnostic });

@@ -51,17 +51,14 @@ export type ParquetReader = (
   again?: { readonly from: number },
 ) => Promise<{ readonly columns: readonly string[]; readonly rows: AsyncGenerator<DataRow> }>;
 
-/**
- * Makes rows of a data file, and closes it. `parquet`: null where such files are refused. For the rest, and what it throws,
- * see `openData`.
- */
+/** Makes rows of a data file, and closes it. For the rest, and what it throws, see `openData`. */
 export async function readData(
   source: Source,
   signature: Signature,
   options: DataOptions,
   labels: LabelMap | null,
   inputs: ReadonlyMap<string, string>,
-  parquet: ParquetReader | null,
+  parquet: ParquetReader,
 ): Promise<OpenedData> {
   try {
     const opened = await rowsOf(source, signature, options, labels, inputs, parquet);
@@ -77,7 +74,7 @@ async function rowsOf(
   options: DataOptions,
   labels: LabelMap | null,
   inputs: ReadonlyMap<string, string>,
-  parquet: ParquetReader | null,
+  parquet: ParquetReader,
 ): Promise<Omit<OpenedData, 'data'>> {
   const { file, files } = source;
   const graph = dataGraph(signature);

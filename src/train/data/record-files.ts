@@ -1,6 +1,5 @@
-import { badData } from '../../ir/codes/train.js';
 import { quotesKept } from '../../ir/codes/train-data.js';
-import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { BadRecords } from './bad-lines.js';
 import type { DataOptions, ParquetReader } from './read-data.js';
 import { type DataRow, jsonLines, type Rows, tableRows } from './records.js';
@@ -28,7 +27,7 @@ export async function recordsOf(
   source: Source,
   options: Pick<DataOptions, 'quote' | 'fields'>,
   bad: BadRecords,
-  parquet: ParquetReader | null,
+  parquet: ParquetReader,
   again?: { readonly from: number },
 ): Promise<OpenedRecords> {
   const read = READERS[extensionOf(source.file) as keyof typeof READERS];
@@ -50,20 +49,16 @@ type Read = (
   source: Source,
   options: Pick<DataOptions, 'quote' | 'fields'>,
   bad: BadRecords,
-  parquet: ParquetReader | null,
+  parquet: ParquetReader,
   again?: { readonly from: number },
 ) => Promise<ReadRecords>;
 
 const readJson: Read = async (source, _, bad) => ({ columns: null, rows: jsonLines(source, bad) });
 
 const readParquet: Read = async (source, { fields }, _, parquet, again) => {
-  const { file } = source;
-  if (!parquet) return fail(badData({ file, why: 'Parquet files are not read here', hint: CONVERT }));
   const rows = await parquet(source, new Set([...Object.values(fields), TOOLS]), again);
   return { ...rows, skipped: again?.from ?? 0 };
 };
-
-const CONVERT = 'give JSON Lines (.jsonl) or CSV, or train with `lotrc train`';
 
 /** `usual`: the character that quotes where no option says */
 const readTable =

@@ -1,5 +1,3 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import zlib from 'node:zlib';
 import {
   type AsyncBuffer,
   type Compressors,
@@ -16,24 +14,29 @@ export class ParquetFile {
   #rows: ParquetRows = [];
   readonly #file: AsyncBuffer;
   readonly #metadata: FileMetaData;
+  readonly #codecs: Compressors;
 
-  private constructor(file: AsyncBuffer, metadata: FileMetaData) {
+  private constructor(file: AsyncBuffer, metadata: FileMetaData, codecs: Compressors) {
     this.#file = file;
     this.#metadata = metadata;
+    this.#codecs = codecs;
   }
 
-  /** Reads the end of the file, which describes it. Throws an Error whose message says why it cannot be read. */
-  static async open(path: string): Promise<ParquetFile> {
-    const handle = await open(path, 'r');
-    try {
-      const { size } = await handle.stat();
-      if (size < 12) throw new Error('it is too short');
-      const file = { byteLength: size, slice: (start: number, end = size) => stretch(handle, start, end) };
-      return new ParquetFile(file, await parquetMetadataAsync(file, { geoparquet: false }));
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+  /**
+   * Reads the end of the file, which describes it. hyparquet itself has Snappy; `codecs` are the others. Throws an Error whose message
+   * says why the file cannot be read.
+   */
+  static async open({ byteLength, slice }: AsyncBuffer, codecs: Compressors): Promise<ParquetFile> {
+    if (byteLength < 12) throw new Error('it is too short');
+    const file: AsyncBuffer = {
+      byteLength,
+      slice(start, end = byteLength) {
+        if (!(start >= 0 && start <= end && end <= byteLength))
+          throw new Error('it refers to bytes beyond its end');
+        return slice(start, end);
+      },
+    };
+    return new ParquetFile(file, await parquetMetadataAsync(file, { geoparquet: false }), codecs);
   }
 
   shape(): ParquetShape {
@@ -56,7 +59,7 @@ export class ParquetFile {
       columns: [...columns],
       rowStart,
       rowEnd,
-      compressors: COMPRESSORS,
+      compressors: this.#codecs,
       parsers: PARSERS,
     })) as ParquetRows;
   }
@@ -93,30 +96,6 @@ function dateText(millis: number): string | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
-type Decompress = (input: Uint8Array, options: { readonly maxOutputLength: number }) => Uint8Array;
-
-/** Codecs of Node.js; hyparquet itself has Snappy. The output is not larger than the page says. */
-const COMPRESSORS: Compressors = Object.fromEntries(
-  (
-    [
-      ['GZIP', zlib.gunzipSync],
-      ['BROTLI', zlib.brotliDecompressSync],
-      // from Node.js 22.15 on
-      ['ZSTD', (zlib as { readonly zstdDecompressSync?: Decompress }).zstdDecompressSync],
-    ] as readonly (readonly [string, Decompress | undefined])[]
-  ).flatMap(([codec, decompress]) =>
-    decompress
-      ? [
-          [
-            codec,
-            (input: Uint8Array, length: number) =>
-              decompress(input, { maxOutputLength: Math.max(1, length) }),
-          ],
-        ]
-      : [],
-  ),
-);
-
 /** Values as JSON has them; integers beyond those of JavaScript as text. */
 function jsonOf(value: unknown): unknown {
   if (value === undefined) return null;
@@ -128,17 +107,4 @@ function jsonOf(value: unknown): unknown {
   if (ArrayBuffer.isView(value)) return Array.from(value as Uint8Array, jsonOf);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, jsonOf(inner)]));
-}
-
-async function stretch(handle: FileHandle, start: number, end: number): Promise<ArrayBuffer> {
-  const { size } = await handle.stat();
-  if (!(start >= 0 && start <= end && end <= size)) throw new Error('it refers to bytes beyond its end');
-  const buffer = new ArrayBuffer(end - start);
-  const bytes = new Uint8Array(buffer);
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at);
-    if (bytesRead === 0) throw new Error('it ends before what it refers to');
-    at += bytesRead;
-  }
-  return buffer;
 }

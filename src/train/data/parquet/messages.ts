@@ -1,6 +1,6 @@
-/** What the process that decodes a Parquet file is asked, one call after another; the first is `open`. */
-export type ParquetCall =
-  | { readonly call: 'open'; readonly file: string }
+/** What the process or worker that decodes a Parquet file is asked, one call after another; the first is `open`. */
+export type ParquetCall<F = string> =
+  | { readonly call: 'open'; readonly file: F }
   /** decodes a row group, these columns of it, in place of the one before */
   | { readonly call: 'group'; readonly index: number; readonly columns: readonly string[] }
   /** rows of that group, counted from its start */
