@@ -14,6 +14,7 @@ import { pathsSeen } from '../passes/sites/patterns.js';
 import { digester, useRows } from '../passes/sites/plan.js';
 import type { Site } from '../passes/sites/site.js';
 import { unpackLayers } from '../passes/unpack/unpack.js';
+import { layersOfStacks } from './bind-stacks.js';
 import { bindWeights } from './bind-weights.js';
 import type { ForeignAdapter, ForeignLayer } from './foreign.js';
 import { type MappedName, type ModuleMap, mapName, meantBy, meantByFlat, nearestTo } from './names.js';
@@ -36,12 +37,14 @@ export interface BoundAdapter {
  */
 export function bindAdapter(
   model: Model,
-  foreign: ForeignAdapter,
+  given: ForeignAdapter,
   { moduleMap = new Map() }: BindOptions = {},
 ): BoundAdapter {
-  unpackLayers(model);
+  const names = new ModuleNames(given, moduleMap);
+  const apart = layersOfStacks(model, given, names);
+  unpackLayers(model, (path) => apart.stacks.has(path));
+  const foreign = { ...given, layers: [...given.layers, ...apart.layers] };
   const linears = findLinears(model, { tie: 'initializer' });
-  const names = new ModuleNames(foreign, moduleMap);
   const layers = onSites(foreign, linears, names);
   const { plans, tensors } = rowsOf(model, layers);
   const weights = bindWeights(model, linears, foreign, names);

@@ -1,6 +1,6 @@
 import type { SavedPlan } from '../adapter/saved-plan.js';
 import { alreadyAdapted, otherPlan } from '../ir/codes/adapters.js';
-import { needsModel, notAnInput } from '../ir/codes/files.js';
+import { needsModel, notAnInput, peftFeature } from '../ir/codes/files.js';
 import { fail } from '../ir/diagnostics.js';
 import type { Output } from '../ir/files/atomic.js';
 import { onnxAdapterOutput } from '../ir/files/onnx-adapter.js';
@@ -98,6 +98,17 @@ function fitted(
   if (format !== 'onnx_adapter') fail(alreadyAdapted({ doing: 'convert the adapter for it' }));
   const names = foreign.weights.map(({ module, parameter }) => `${module}.${parameter}`);
   if (names.length > 0) fail(notAnInput({ names }));
+  const [stack] = foreign.stacks;
+  if (stack) {
+    const feature = `target_parameters "${stack.module}.${stack.parameters[0]!.name}"`;
+    fail(
+      peftFeature({
+        file: foreign.file,
+        feature,
+        hint: 'apply the adapter to the base, or convert it with the base as --model',
+      }),
+    );
+  }
   const layers = foreign.layers.map((layer) => toLora(layer, tolerance ?? null));
   const outputs = [onnxAdapterOutput(path, fitToPlan(plan, foreign, layers, moduleMap))];
   return { outputs, layers: layers.length, weights: 0, approximated: approximatedOf(layers) };
@@ -119,7 +130,7 @@ export function foreignOf(opened: AnyAdapter, file: string, options: ConvertOpti
   const { foreign } = opened;
   // where the tensors do not say the extents of a layer, the model does
   const complete = foreign.layers.every((layer) => layer.in !== null && layer.out !== null);
-  if (foreign.names === 'dotted' && complete && !moduleMap) return foreign;
+  if (foreign.names === 'dotted' && complete && foreign.stacks.length === 0 && !moduleMap) return foreign;
   return asForeign(bound(foreign, options).adapter, file, { model });
 }
 
@@ -155,6 +166,7 @@ export function convertLora(
     file,
     names: 'dotted',
     layers: layers.map(asForeignLayer),
+    stacks: [],
     weights: [],
     leftOut: [],
   } as const;

@@ -128,6 +128,7 @@ export function readFleetMember(path: string, folder: string, file: Safetensors)
     file: path,
     names: 'dotted',
     leftOut: [],
+    stacks: [],
     layers: layers.map(({ module, group }): ForeignLayer => {
       const [r, m, l] = [
         matrix(tensors, `R/${group}`),

@@ -10,6 +10,7 @@ export interface ForeignAdapter {
   /** `flat`: names have underscores in the places of dots; `ends`: module paths have more in front of them */
   readonly names: 'dotted' | 'flat' | 'ends';
   readonly layers: readonly ForeignLayer[];
+  readonly stacks: readonly ForeignStack[];
   /** parameters that replace those of the base */
   readonly weights: readonly ForeignWeight[];
   /** modules that the files hold and that have no effect, and why not */
@@ -34,6 +35,24 @@ export interface ForeignLayer {
   }) => Pick<ForeignLayer, 'spec' | 'factors'> | string;
   /** of a convolution: channels and window, whose product is `in` */
   readonly window?: readonly number[];
+}
+
+/**
+ * LoRA of parameters of a module that hold the matrices of several experts each. Which pair is that of which parameter follows from their
+ * shapes, which a model says.
+ */
+export interface ForeignStack {
+  readonly module: string;
+  readonly parameters: readonly {
+    readonly name: string;
+    /** of one expert */
+    readonly rank: number;
+    readonly spec: AdapterSpec;
+  }[];
+  /** (experts, rank, side) as a matrix, and (other side, rank, experts) as one */
+  readonly pairs: readonly { readonly a: TensorData; readonly b: TensorData }[];
+  /** which side `a` is on where matrices are square: that of the inputs where they lie as (out, in), or nobody knows */
+  readonly squares: 'in of (out, in)' | 'unknown';
 }
 
 /** A parameter of a module as a whole. */

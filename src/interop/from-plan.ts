@@ -50,6 +50,7 @@ export function asForeign(
     file,
     names: 'dotted',
     layers,
+    stacks: [],
     weights: weightsOf(plan, tensors, model, file, moduleMap),
     leftOut: [],
   };

@@ -74,7 +74,7 @@ export function readGgufAdapter(path: string, headSize?: number): ForeignAdapter
     const spec = { ...LORA, scale: alpha.value === 0 ? rank! : alpha.value };
     return { module, in: inn!, out: out!, rank: rank!, spec, factors: [a, rows].map(transposedF32) };
   });
-  return { file: path, names: 'ends', layers, weights: [], leftOut };
+  return { file: path, names: 'ends', layers, stacks: [], weights: [], leftOut };
 }
 
 function textOf(metadata: Gguf['metadata'], key: string): string | null {

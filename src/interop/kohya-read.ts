@@ -50,7 +50,7 @@ export function readKohya(file: string, tensors: ReadonlyMap<string, TensorData>
     const factors = [transposedF32(down), transposedF32(up)];
     return { module: module.replace(NETWORK, ''), in: inn, out, rank, spec, factors };
   });
-  return { file, names: 'flat', layers, weights: [], leftOut: [] };
+  return { file, names: 'flat', layers, stacks: [], weights: [], leftOut: [] };
 }
 
 function scalarOf(file: string, name: string, data: TensorData): number {

@@ -20,7 +20,6 @@ const LORA_VARIANTS = [
   'layer_replication',
   'lora_bias',
   'monteclora_config',
-  'target_parameters',
   'trainable_token_indices',
   'use_bdlora',
   'use_qalora',

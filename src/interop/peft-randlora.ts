@@ -1,7 +1,7 @@
 import { type AdapterSpec, formFor } from '../adapter/description.js';
 import { RANDLORA } from '../adapter/methods/randlora.js';
 import { ComputedTensor, type TensorData } from '../ir/tensor.js';
-import { encodeFloats, toF32 } from '../ir/values.js';
+import { encodeFloats, toF64 } from '../ir/values.js';
 import type { ForeignLayer } from './foreign.js';
 import { matrixExtents } from './matrices.js';
 import { type PeftKind, PeftModule, SAVE_PROJECTION } from './peft-module.js';
@@ -67,7 +67,7 @@ export const RANDLORA_KIND: PeftKind = {
 
 /** Numbers as a matrix of float32. */
 function asMatrix(data: TensorData, rows: number, columns: number): TensorData {
-  return new ComputedTensor('f32', [rows, columns], 'matrix', () => encodeFloats('f32', toF32(data)));
+  return new ComputedTensor('f32', [rows, columns], 'matrix', () => encodeFloats('f32', toF64(data)));
 }
 
 /** B (m, j, r) with the number of a row's matrix and its rank in PEFT's order for `count` matrices: (m, count, r), or (count, r, m). */
@@ -75,8 +75,8 @@ function arranged(b: TensorData, count: number, tall: boolean): TensorData {
   const [most, , rank] = b.shape as [number, number, number];
   const row = b.shape[1]! * rank;
   return new ComputedTensor('f32', tall ? [most, count, rank] : [count, rank, most], 'arranged', () => {
-    const from = toF32(b);
-    const made = new Float32Array(most * count * rank);
+    const from = toF64(b);
+    const made = new Float64Array(most * count * rank);
     for (let m = 0; m < most; m++) {
       for (let j = 0; j < count; j++) {
         for (let r = 0; r < rank; r++) {

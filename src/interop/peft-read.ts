@@ -9,7 +9,8 @@ import type { TensorData } from '../ir/tensor.js';
 import type { ForeignAdapter, ForeignWeight } from './foreign.js';
 import { CONFIG_FILE, type PeftConfig, readPeftConfig } from './peft-config.js';
 import { PEFT_KINDS } from './peft-kinds.js';
-import type { PeftKind } from './peft-module.js';
+import type { PeftKind, PeftParts } from './peft-module.js';
+import { takeStacks } from './peft-stacks.js';
 
 /** Adapters of PEFT: a folder with adapter_config.json and adapter_model.safetensors. */
 
@@ -36,6 +37,7 @@ export function readPeft(path: string): ForeignAdapter {
   }
   const found = partsOf(weights, config, kind);
   if (found.layers.size === 0) fail(badPeft({ file: weights, why: 'it holds no layers' }));
+  const stacks = takeStacks(found.layers, config, weights);
   const unchosen = config.unchosen;
   const leftOut = [...found.layers.keys()].flatMap((module) => {
     const why = unchosen(module);
@@ -47,6 +49,7 @@ export function readPeft(path: string): ForeignAdapter {
     file: weights,
     names: 'dotted',
     layers: [...found.layers].flatMap(([module, parts]) => (out.has(module) ? [] : [layerOf(module, parts)])),
+    stacks,
     weights: found.weights,
     leftOut,
   };
@@ -70,7 +73,7 @@ const ANY_PART =
 
 /** The tensors of a weights file: parts of layers by module, and parameters that are saved whole. */
 function partsOf(file: string, config: PeftConfig, kind: PeftKind) {
-  const layers = new Map<string, Map<string, TensorData>>();
+  const layers = new Map<string, PeftParts>();
   const shared = new Map<string, TensorData>();
   const partOf = partFinder(kind);
   const weights = new Map<string, ForeignWeight>();
@@ -87,7 +90,7 @@ function partsOf(file: string, config: PeftConfig, kind: PeftKind) {
     if (own) {
       const parts = layers.get(own.module) ?? new Map<string, TensorData>();
       if (parts.has(own.part)) wrong(`module "${own.module}" has two tensors ${own.part}`);
-      layers.set(own.module, parts.set(own.part, data));
+      layers.set(own.module, new Map([...parts, [own.part, data]]));
       continue;
     }
     if (ANY_PART.test(name)) config.cannot(`"${key}"`);

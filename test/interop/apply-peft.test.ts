@@ -27,6 +27,7 @@ test.each([
   'bert.lokr',
   'bert.ia3',
   'llama.randlora',
+  'mixtral.experts',
   'bert.fourierft',
   'gpt2.fourierft',
 ])('lotrc apply %s gives the logits of PyTorch with PEFT', async (name) => {

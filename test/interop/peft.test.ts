@@ -10,8 +10,8 @@ import { convertAdapter } from '../../src/interop/convert.js';
 import { readPeft } from '../../src/interop/peft-read.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
-import { f32Tensor, i64Tensor, type TensorData } from '../../src/ir/tensor.js';
-import { toF64 } from '../../src/ir/values.js';
+import { f32Tensor, i64Tensor, MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
+import { encodeFloats, toF64 } from '../../src/ir/values.js';
 import { codeOf } from '../support/code-of.js';
 import { normalTensor } from '../support/normal.js';
 
@@ -257,7 +257,7 @@ describe('reading what others wrote', () => {
   const randlora = { peft_type: 'RANDLORA', r: 2, randlora_alpha: 8, target_modules: ['q'] };
   const bases = [
     ['base_model.randlora_A', ones(2, 1, 5)],
-    ['base_model.randlora_B', ones(7, 3, 2)],
+    ['base_model.randlora_B', new MemoryTensor('f16', [7, 3, 2], encodeFloats('f16', Array(42).fill(1)))],
   ] as const;
   const scales = [
     ['base_model.model.enc.q.randlora_lambda', ones(2, 2)],
@@ -287,7 +287,11 @@ describe('reading what others wrote', () => {
     files(randlora, [...bases, ...scales]);
     const [layer] = readPeft(folder).layers;
     const fits = { in: 7, out: 3 };
-    expect(layer!.inPlace!(fits)).toMatchObject({ spec: { scale: 8, delta: 'ijr,rj,jo,ro->io' } });
+    const made = layer!.inPlace!(fits);
+    if (typeof made === 'string') throw new Error(made);
+    expect(made.spec).toMatchObject({ scale: 8, delta: 'ijr,rj,jo,ro->io' });
+    // PEFT stores bases in the type of its model
+    expect([...toF64(made.factors[0]!)]).toEqual(Array.from({ length: 7 * 2 * 2 }, () => 1));
     for (const other of [
       { in: 8, out: 3 },
       { in: 4, out: 7 },

@@ -190,7 +190,8 @@ export const peftFeature = defineCode<{ file: string; feature: string; hint?: st
   severity: 'error',
   title: 'a PEFT adapter uses something that lotrc does not import',
   explain:
-    'lotrc imports LORA (also with use_dora), VERA, LOHA, LOKR, IA3, RANDLORA and FOURIERFT of linear layers, LORA of convolutions, ' +
+    'lotrc imports LORA (also with use_dora), VERA, LOHA, LOKR, IA3, RANDLORA and FOURIERFT of linear layers, LORA of convolutions and of ' +
+    'stacked experts (target_parameters), ' +
     'trained biases and modules saved whole. Adapted embeddings, ' +
     'adapters of other kinds, and initialisations that change the base weights (PiSSA, OLoRA, CorDA, LoftQ) would be ' +
     'lost or wrong, so they are refused.',

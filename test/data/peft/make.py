@@ -16,7 +16,7 @@ from peft import (FourierFTConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from transformers import (BertConfig, BertForSequenceClassification, DynamicCache, GPT2Config, GPT2LMHeadModel, LlamaConfig,
-                          LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, RobertaConfig, RobertaForSequenceClassification,
+                          LlamaForCausalLM, MixtralConfig, MixtralForCausalLM, Qwen2Config, Qwen2ForCausalLM, RobertaConfig, RobertaForSequenceClassification,
                           T5Config, T5ForConditionalGeneration, ViTConfig, ViTForImageClassification, WhisperConfig,
                           WhisperForConditionalGeneration)
 
@@ -78,6 +78,11 @@ FAMILIES = {
                       {"input_ids": ids(2, 6), "attention_mask": masked(2, 6)}, {"use_cache": False}),
     "qwen2": lambda: (Qwen2ForCausalLM(Qwen2Config(**CAUSAL)),
                       {"input_ids": ids(2, 6), "attention_mask": masked(2, 6)}, {"use_cache": False}),
+    # experts as one product of stacked matrices, which can be exported
+    "mixtral": lambda: (MixtralForCausalLM(MixtralConfig(**{**CAUSAL, "intermediate_size": 12, "num_hidden_layers": 1},
+                                                         num_local_experts=3, num_experts_per_tok=2,
+                                                         experts_implementation="batched_mm")),
+                        {"input_ids": ids(2, 6), "attention_mask": masked(2, 6)}, {"use_cache": False}),
     "t5": lambda: (T5ForConditionalGeneration(T5Config(vocab_size=VOCAB, d_model=H, d_kv=4, d_ff=24, num_layers=1,
                                                        num_decoder_layers=1, num_heads=4, decoder_start_token_id=0, **EAGER)),
                    {"input_ids": ids(2, 6), "attention_mask": masked(2, 6), "decoder_input_ids": ids(2, 4)},
@@ -122,6 +127,9 @@ CASES = {
                                      layers_to_transform=[1]),
     "bert.fourierft": FourierFTConfig(n_frequency=40, scaling=60, target_modules=["query", "intermediate.dense", "output.dense"],
                                       n_frequency_pattern={"layer.1.output.dense": 384}, random_loc_seed=5),
+    "mixtral.experts": lora(r=2, lora_alpha=3, target_modules=["q_proj"],
+                            target_parameters=["experts.gate_up_proj", "mlp.experts.down_proj"],
+                            rank_pattern={"down_proj": 1}, alpha_pattern={"experts.gate_up_proj": 5}),
     "gpt2.fourierft": FourierFTConfig(n_frequency=50, scaling=40, target_modules=["c_attn", "mlp.c_proj"]),
 }
 
@@ -181,7 +189,7 @@ for name in dict.fromkeys([*wanted, *(case.split(".")[0] for case in only)]):
         config_file = f"{folder}/adapter_config.json"
         held = json.load(open(config_file))
         held["base_model_name_or_path"] = None
-        for key in ("target_modules", "feedforward_modules"):  # sets in PEFT, in any order
+        for key in ("target_modules", "feedforward_modules", "target_parameters"):  # sets in PEFT, in any order
             if isinstance(held.get(key), list):
                 held[key] = sorted(held[key])
         json.dump(held, open(config_file, "w"), indent=1, sort_keys=True)
