@@ -2,16 +2,22 @@ import type { AdapterSpec } from './adapter/description.js';
 import { METHODS } from './adapter/methods/index.js';
 import type { Lowering } from './adapter/saved-plan.js';
 import { needsResidual, parseInit } from './init/spec.js';
+import { badInit } from './ir/codes/init.js';
 import { conflict } from './ir/codes/sites.js';
 import { closest, fail } from './ir/diagnostics.js';
+import type { Model } from './ir/model.js';
 import type { ValuesOf } from './options/define.js';
 import type { FORM, SELECT } from './options/sets/adapters.js';
 import { refuseUsage } from './options/usage.js';
+import { loftqProblem } from './passes/adapters/loftq.js';
 import { parseShare } from './passes/sites/groups.js';
 import { parsePatternValue } from './passes/sites/patterns.js';
 import type { RewriteOptions } from './rewrite.js';
 
 type MethodOptions = Pick<ValuesOf<typeof SELECT>, 'method' | 'scale' | 'init' | 'base'>;
+
+/** `--init loftq` or `loftq(ITERATIONS)`, which starts factors from another model and not by forms. */
+const LOFTQ = /^loftq(?:\((.*)\))?$/;
 
 /** What options of `lotrc rewrite` mean, whoever reads them. */
 
@@ -25,7 +31,7 @@ function specOf(
 ): AdapterSpec {
   const known = method.endsWith('.json') ? inFile(method) : methodNamed(method);
   const scaled = scale === undefined ? known : { ...known, scale };
-  if (init === undefined) return refuseBase(scaled, base);
+  if (init === undefined || LOFTQ.test(init)) return refuseBase(scaled, base);
   return refuseBase(parseInit(init, scaled), base);
 }
 
@@ -36,6 +42,7 @@ const noFile = (file: string): never =>
 export function rewriteOptionsOf(
   values: ValuesOf<typeof SELECT & typeof FORM>,
   inFile?: (file: string) => AdapterSpec,
+  modelIn?: (file: string) => Model,
 ): RewriteOptions {
   const pairs = (option: string, list: readonly string[] = []) =>
     list.map((text) => parsePatternValue(text, option));
@@ -43,12 +50,37 @@ export function rewriteOptionsOf(
   return {
     ...{ rank, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded },
     ...(targets ? { targets } : {}),
-    spec: specOf(values, inFile),
+    ...loftqOf(values, specOf(values, inFile), modelIn),
     rankPatterns: pairs('--rank-pattern', values.rankPatterns),
     scalePatterns: pairs('--scale-pattern', values.scalePatterns),
     share: parseShare(values.share),
     lowering: loweringOf(values),
   };
+}
+
+/** The description, and the start by LoftQ where --init asks for it. Throws LOTR8001 for --from without it and the other way round, LOTR3401. */
+function loftqOf(
+  { init, from }: Pick<ValuesOf<typeof SELECT>, 'init' | 'from'>,
+  spec: AdapterSpec,
+  modelIn: (file: string) => Model = (file) =>
+    refuseUsage(`another model is not read here: ${JSON.stringify(file)}`),
+): Pick<RewriteOptions, 'spec' | 'loftq'> {
+  const [text, given = '1'] = LOFTQ.exec(init ?? '') ?? [];
+  if (text === undefined) {
+    if (from !== undefined) refuseUsage('--from names the float model for --init loftq: give both, or none');
+    return { spec };
+  }
+  if (from === undefined)
+    refuseUsage(
+      '--init loftq needs the weights before they were quantised: give the float model with --from FLOAT.onnx',
+    );
+  if (!/^[1-9]\d?$/.test(given)) {
+    const why = `${JSON.stringify(given)} is not a number of iterations from 1 to 99`;
+    fail(badInit({ text, why, hint: 'write loftq, or loftq(5)' }));
+  }
+  const why = loftqProblem(spec);
+  if (why !== null) fail(badInit({ text, why, hint: 'use it with --method lora, rslora or lora-plus' }));
+  return { spec, loftq: { from: modelIn(from), iterations: Number(given) } };
 }
 
 /** A method that lotrc comes with. Throws LOTR8001 for any other name. */

@@ -17,6 +17,7 @@ import {
 } from './passes/adapters/adapter-file.js';
 import { narrowedFactor } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
+import { type LoftqSource, loftqPass } from './passes/adapters/loftq.js';
 import { dtypeOf } from './passes/adapters/lower.js';
 import { type MatchedLayer, matchByPath } from './passes/adapters/match-path.js';
 import { factorData, mergeAdapters } from './passes/adapters/merge.js';
@@ -58,6 +59,8 @@ import { unpackLayers, unpackPass } from './passes/unpack/unpack.js';
 export interface RewriteOptions extends SelectOptions {
   /** take present adapters out first instead of refusing */
   readonly replace?: boolean;
+  /** factors start by LoftQ, from the weights of the float model that this quantised one was made of */
+  readonly loftq?: LoftqSource;
   /** factors that follow from the seed are stored, or inputs, as frozen ones are */
   readonly storeSeeded?: boolean;
   readonly hooks?: readonly PipelineHooks[];
@@ -73,7 +76,7 @@ export interface RewriteResult {
   readonly adapter: Adapter;
   readonly diagnostics: readonly Diagnostic[];
   readonly timings: readonly PassTiming[];
-  /** the pipeline that ran, as text that parses back */
+  /** the pipeline that ran, as text that parses back but for `loftq`, which needs another model */
   readonly pipeline: string;
 }
 
@@ -105,6 +108,7 @@ export function rewritePipeline(options: RewriteOptions, stacks: readonly string
   if (options.withoutData) return pipelineOf(choose);
   return pipelineOf([
     ...choose,
+    ...(options.loftq ? [loftqPass(options.loftq)] : []),
     insertAdaptersPass(),
     ...(options.storeSeeded ? [storeSeededPass()] : []),
     ...formPasses(lowering, carry, options.factorDType === 'model'),

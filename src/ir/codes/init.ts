@@ -7,7 +7,7 @@ export const badInit = defineCode<{ text: string; why: string; hint: string }>({
   severity: 'error',
   title: 'the initialisation is not understood',
   explain:
-    '--init takes a preset (normal, fan-in, svd-factors, svd, pissa, olora, zeros, default), forms of single factors ' +
+    '--init takes a preset (normal, fan-in, svd-factors, svd, pissa, olora, loftq, zeros, default), forms of single factors ' +
     '(R=svd,M=zeros,L=fan-in), or a preset followed by such forms. Forms are zeros, eye, normal or normal(SD), fan-in ' +
     'or fan-in(GAIN), svd and qr. See docs/init.md.',
   make: ({ text, why, hint }) => ({ message: `--init ${text}: ${why}`, hint }),
@@ -104,5 +104,19 @@ export const residualRefused = defineCode<{ site: string; why: string }>({
   make: ({ site, why }) => ({
     message: `cannot store the rest of the weight of "${site}": ${why}`,
     hint: 'use --init svd-factors, which does not change the base weights',
+  }),
+});
+
+export const loftqLayer = defineCode<{ site: string; why: string }>({
+  code: 'LOTR3409',
+  severity: 'error',
+  title: 'a layer cannot start by LoftQ',
+  explain:
+    'With --init loftq, adapters of quantised layers start as what quantising left out of their weights, which the float model ' +
+    'that --from names still has. A quantised layer must be a MatMulNBits of 4 or 8 bits, and the float model must have the layer under the ' +
+    'same module path, in the same extents, with its weight stored as floats.',
+  make: ({ site, why }) => ({
+    message: `cannot start the adapter of "${site}" by LoftQ: ${why}`,
+    hint: 'leave the layer out with --exclude, or use --init fan-in, which needs no other model',
   }),
 });

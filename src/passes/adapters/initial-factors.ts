@@ -26,11 +26,13 @@ import { addStored, dropStored, storedWeight } from './stored-weight.js';
 /**
  * Initial factors of a model's plan by tensor name. An init that takes the leading part of the weights (`svd`) also
  * replaces each of those weights by what is left of it, W - s R M L, and the plan then names the new weights: the
- * adapted model equals the base at step 0 up to one rounding per weight. Every other init leaves the base alone.
+ * adapted model equals the base at step 0 up to one rounding per weight. Every other init leaves the base alone. Factors that are `given`
+ * are taken as they are.
  */
 export function initialFactors(
   model: Model,
   report: (diagnostic: Diagnostic) => void,
+  given: ReadonlyMap<string, TensorData> = new Map(),
 ): ReadonlyMap<string, TensorData> {
   const plan = requirePlan(model, 'initialise factors');
   const outputs = outputsByName(model);
@@ -42,7 +44,7 @@ export function initialFactors(
     const weights: WeightAccess = {
       weight: (site) => matrixOf(baseNode(outputs, site, site.uses[0]!).identity),
     };
-    const factors = initFactors(row, weights, { tensors });
+    const factors = initFactors(row, weights, { tensors, given });
     for (const [name, data] of factors) all.set(name, data);
     rows.push(needsResidual(row.spec) ? takeLeadingPart(model, row, outputs, factors) : row);
   }

@@ -79,7 +79,8 @@ export function matchByPath(
   return { plan: { ...plan, plans, ...weights }, matched };
 }
 
-function sitesByName({ sites, wrapper }: Linears): ReadonlyMap<string, readonly Site[]> {
+/** Layers by their module paths, with and without what an exporter puts in front. */
+export function sitesByName({ sites, wrapper }: Linears): ReadonlyMap<string, readonly Site[]> {
   const byName = new Map<string, Site[]>();
   for (const site of sites) {
     if (site.modulePath === null) continue;

@@ -9,6 +9,7 @@ import { carryFactors } from './carry-factors.js';
 import { narrowFactors } from './factor-dtype.js';
 import { initialFactors } from './initial-factors.js';
 import { insertAdapters } from './insert.js';
+import { LOFTQ_NOTE, type LoftqResult } from './loftq.js';
 import { lowerAdapters } from './lower.js';
 import { mergeAdapters } from './merge.js';
 import { raiseAdapters } from './raise.js';
@@ -25,7 +26,8 @@ export const insertAdaptersPass = definePass({
   ensures: ['raised'],
   options: {},
   run(model, _options, ctx) {
-    const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic));
+    const started = ctx.notes.get(LOFTQ_NOTE) as LoftqResult | undefined;
+    const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic), started?.factors);
     insertAdapters(model, factors);
     const { plans } = requirePlan(model, 'count adapters');
     for (const { sites } of plans) {

@@ -1,0 +1,160 @@
+import { constantData } from '../../ir/constants.js';
+import type { Node, Value } from '../../ir/model.js';
+import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
+import { encodeFloats, toF64 } from '../../ir/values.js';
+
+export const PACKED_PRODUCT = 'com.microsoft::MatMulNBits';
+
+/**
+ * The weight of a MatMulNBits node, (out, in) in blocks along `in`: (q - zero point) scale for each number q of a few bits. Several numbers
+ * lie in one byte, the first in its low bits; zero points lie like the numbers, or are half of the range where there are none.
+ */
+export interface PackedWeight {
+  readonly in: number;
+  readonly out: number;
+  readonly bits: number;
+  readonly block: number;
+  /** the three stored tensors; no zero points where blocks are symmetric */
+  readonly codes: Value;
+  readonly scales: Value;
+  readonly zeros: Value | null;
+}
+
+/** The tensors of a weight in blocks. */
+export interface PackedTensors {
+  readonly codes: TensorData;
+  readonly scales: TensorData;
+  readonly zeros: TensorData | null;
+}
+
+/** The weight of a node, or why it cannot be read. */
+export function packedWeightOf(node: Node): PackedWeight | string {
+  const attr = (name: string): number => {
+    const held = node.attrs.get(name);
+    return held?.kind === 'int' ? Number(held.value) : Number.NaN;
+  };
+  const bits = node.attrs.has('bits') ? attr('bits') : 4;
+  const [inn, out, block] = [attr('K'), attr('N'), attr('block_size')];
+  if (bits !== 4 && bits !== 8) return `its numbers have ${bits} bits`;
+  if (node.inputs[4]) return 'its columns are reordered by g_idx';
+  const [codes, scales, zeros] = [node.inputs[1], node.inputs[2], node.inputs[3] ?? null];
+  const blocks = Math.ceil(inn / block);
+  const lengths = [(out * blocks * block * bits) / 8, out * blocks] as const;
+  const known = codes && constantData(codes);
+  const of = scales && constantData(scales);
+  const points = zeros && constantData(zeros);
+  if (!codes || !scales || !known || !of || (zeros && !points)) return 'its numbers or scales are computed';
+  if (known.byteLength !== lengths[0] || sizeOf(of) !== lengths[1])
+    return 'its numbers or scales have another length';
+  if (points && points.dtype !== 'u8') return `its zero points are ${points.dtype}`;
+  if (points && points.byteLength !== out * Math.ceil((blocks * bits) / 8))
+    return 'its zero points have another length';
+  return { in: inn, out, bits, block, codes, scales, zeros };
+}
+
+const sizeOf = ({ shape }: TensorData): number => shape.reduce((product, extent) => product * extent, 1);
+
+/** The tensors that a model stores for a weight. */
+export function blocksStored({ codes, scales, zeros }: PackedWeight): PackedTensors {
+  return {
+    codes: constantData(codes)!,
+    scales: constantData(scales)!,
+    zeros: zeros && constantData(zeros)!,
+  };
+}
+
+/** The numbers that the layer multiplies by, (out, in) in float64. */
+export function unpacked(weight: PackedWeight, { codes, scales, zeros }: PackedTensors): Float64Array {
+  const { in: inn, out, bits, block } = weight;
+  const blocks = Math.ceil(inn / block);
+  const [bytes, scale] = [codes.bytes(), toF64(scales)];
+  const points = zeros?.bytes();
+  const pointBytes = Math.ceil((blocks * bits) / 8);
+  const values = new Float64Array(out * inn);
+  for (let o = 0; o < out; o++) {
+    for (let b = 0; b < blocks; b++) {
+      const at = o * blocks + b;
+      const zero = points ? field(points, o * pointBytes, b, bits) : 2 ** (bits - 1);
+      const end = Math.min(block, inn - b * block);
+      for (let k = 0; k < end; k++)
+        values[o * inn + b * block + k] =
+          (field(bytes, (at * block * bits) / 8, k, bits) - zero) * scale[at]!;
+    }
+  }
+  return values;
+}
+
+/** Number `index` of those that begin at a byte. */
+function field(bytes: Uint8Array, from: number, index: number, bits: number): number {
+  if (bits === 8) return bytes[from + index]!;
+  const byte = bytes[from + (index >> 1)]!;
+  return index % 2 === 0 ? byte & 15 : byte >> 4;
+}
+
+/**
+ * Numbers (out, in) rounded to blocks of the form of a weight, as ONNX Runtime does it: without zero points the number of largest size
+ * is the lowest code; with them the lowest number and zero, or zero and the highest, are the ends.
+ */
+export function roundedToBlocks(weight: PackedWeight, values: Float64Array): PackedTensors {
+  const { in: inn, out, bits, block, zeros } = weight;
+  const before = blocksStored(weight);
+  const blocks = Math.ceil(inn / block);
+  const top = 2 ** bits - 1;
+  const half = 2 ** (bits - 1);
+  const scales = new Float64Array(out * blocks);
+  const starts = new Float64Array(out * blocks);
+  for (let o = 0; o < out; o++) {
+    for (let b = 0; b < blocks; b++) {
+      const from = o * inn + b * block;
+      const own = values.subarray(from, from + Math.min(block, inn - b * block));
+      const [low, high] = [Math.min(0, ...own), Math.max(0, ...own)];
+      const at = o * blocks + b;
+      scales[at] = zeros ? (high - low) / top : (high > -low ? high : low) / -half;
+    }
+  }
+  // what is stored counts: codes are made with scales that are rounded already
+  const kept = new MemoryTensor(
+    before.scales.dtype,
+    before.scales.shape,
+    encodeFloats(before.scales.dtype, scales),
+  );
+  const scale = toF64(kept);
+  const codes = new Uint8Array(before.codes.byteLength);
+  const points = zeros ? new Uint8Array(before.zeros!.byteLength) : null;
+  const pointBytes = Math.ceil((blocks * bits) / 8);
+  for (let o = 0; o < out; o++) {
+    for (let b = 0; b < blocks; b++) {
+      const at = o * blocks + b;
+      const from = o * inn + b * block;
+      const end = Math.min(block, inn - b * block);
+      const by = scale[at] === 0 ? 0 : 1 / scale[at]!;
+      let zero = half;
+      if (points) {
+        let low = 0;
+        for (let k = 0; k < end; k++) low = Math.min(low, values[from + k]!);
+        zero = within(rounded(-low * by), top);
+        setField(points, o * pointBytes, b, bits, zero);
+      }
+      starts[at] = zero;
+      for (let k = 0; k < block; k++) {
+        const code = k < end ? within(rounded(values[from + k]! * by + zero), top) : 0;
+        setField(codes, (at * block * bits) / 8, k, bits, code);
+      }
+    }
+  }
+  return {
+    codes: new MemoryTensor(before.codes.dtype, before.codes.shape, codes),
+    scales: kept,
+    zeros: points && new MemoryTensor('u8', before.zeros!.shape, points),
+  };
+}
+
+const within = (value: number, top: number): number => Math.max(0, Math.min(top, value));
+
+/** To the nearest whole number; halves away from zero. */
+const rounded = (value: number): number => Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
+
+function setField(bytes: Uint8Array, from: number, index: number, bits: number, code: number): void {
+  if (bits === 8) bytes[from + index] = code;
+  else bytes[from + (index >> 1)]! |= index % 2 === 0 ? code : code << 4;
+}
