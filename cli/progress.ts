@@ -68,12 +68,18 @@ export class Progress {
     this.#open = false;
   }
 
-  #text({ step, loss, lr, finite, tokens }: StepRow, total: number): string {
+  #text({ step, loss, lr, groupRates, finite, tokens }: StepRow, total: number): string {
     const unit = tokens > 0 ? 'tokens/s' : 'examples/s';
     const left = duration((total - step) * this.#seconds);
     const skipped = finite ? '' : '  skipped: gradients overflowed';
-    return `step ${num(step)}/${num(total)}  loss ${loss.toFixed(4)}  lr ${lr.toExponential(2)}  ${num(Math.round(this.#rate))} ${unit}  ${left} left${skipped}`;
+    return `step ${num(step)}/${num(total)}  loss ${loss.toFixed(4)}  lr ${lr.toExponential(2)}${ratesText(groupRates)}  ${num(Math.round(this.#rate))} ${unit}  ${left} left${skipped}`;
   }
+}
+
+/** Rates of groups that have their own: ` (B$ 1.60e-3)`. */
+function ratesText(rates: StepRow['groupRates'] = new Map()): string {
+  const each = [...rates].map(([pattern, rate]) => `${visible(pattern)} ${rate.toExponential(2)}`);
+  return each.length === 0 ? '' : ` (${each.join(', ')})`;
 }
 
 function readingText({ file, rows, bytes, size }: ReadProgress): string {

@@ -24,6 +24,12 @@ export function ratesAt(
   return { lr: learningRate(schedule, step), groups };
 }
 
+/** The rates of groups by their patterns, for people and logs. */
+export const ratesByPattern = (
+  { rates = [] }: Pick<Signature, 'rates'>,
+  { groups }: StepRates,
+): ReadonlyMap<string, number> => new Map(rates.map(({ pattern }, k) => [pattern, groups[k]!]));
+
 function scheduleOf({ lr, schedule: kind }: GroupRate, run: RateSchedule): RateSchedule {
   const peak = lr ?? run.peak;
   const floor = run.peak === 0 ? 0 : run.floor * (peak / run.peak);

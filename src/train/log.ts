@@ -14,6 +14,8 @@ export interface StepRow {
   readonly epoch: number;
   readonly loss: number;
   readonly lr: number;
+  /** of groups of parameters that have a rate or a schedule of their own, by their pattern */
+  readonly groupRates?: ReadonlyMap<string, number>;
   /** global norm of the gradients before clipping */
   readonly norm: number;
   /** false: the gradients overflowed and nothing changed */

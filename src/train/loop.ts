@@ -14,7 +14,7 @@ import { sameState } from './distributed/state.js';
 import { type Evaluation, evaluateDataset, loggedValues } from './evaluate.js';
 import { feedsOf } from './feeds.js';
 import { graphOf } from './graph-of.js';
-import { ratesAt } from './group-rates.js';
+import { ratesAt, ratesByPattern } from './group-rates.js';
 import { signatureTerms } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import type { TRAIN } from './option-set.js';
@@ -143,6 +143,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
       epoch,
       ...taken.result,
       lr: rates.lr,
+      groupRates: ratesByPattern(run.signature, rates),
       lossScale: used,
       examples,
       tokens,

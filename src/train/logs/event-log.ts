@@ -8,7 +8,7 @@ import type { Settings } from './hparams.js';
 export const EVENT_FILE = 'events.out.tfevents.lotrc';
 
 /**
- * The run's TensorBoard event file: `train/loss`, `train/lr`, `train/norm`, `train/epoch`, `train/examples_per_s`,
+ * The run's TensorBoard event file: `train/loss`, `train/lr`, `train/lr/PATTERN` of each group with a rate of its own, `train/norm`, `train/epoch`, `train/examples_per_s`,
  * `train/tokens_per_s` where tokens are counted, `train/loss_scale` where losses are scaled, `train/skipped` (1) for a
  * step that overflowed; `eval/loss` and the other values of an evaluation. A row is one record, handed to the system whole,
  * so the file can be read at any moment, also after the process was killed.
@@ -27,10 +27,11 @@ export class EventLog implements TrainingLog {
   }
 
   step(row: StepRow): void {
-    const { step, loss, lr, norm, epoch, examples, tokens, seconds, finite, lossScale } = row;
+    const { step, loss, lr, norm, epoch, examples, tokens, seconds, finite, lossScale, groupRates } = row;
     const values: [string, number][] = [
       ['train/loss', loss],
       ['train/lr', lr],
+      ...[...(groupRates ?? [])].map(([pattern, rate]): [string, number] => [`train/lr/${pattern}`, rate]),
       ['train/norm', norm],
       ['train/epoch', epoch],
     ];

@@ -100,7 +100,7 @@ function wideColumns(rows: readonly Entry[]): ColumnSource[] {
   const taken = new Set(columns.map(({ name }) => name));
   const tagOf = new Map(MEASURED.map((name) => [name, name]));
   for (const name of [...values].sort()) {
-    const column = COLUMN_OF.get(name) ?? name;
+    const column = COLUMN_OF.get(name) ?? name.replace(/^lr\//, 'learning_rate/');
     const other = tagOf.get(column);
     // a run may measure what it also has as a setting, or have both lr and learning_rate
     const clash = taken.has(column) || (other !== undefined && other !== name && values.has(other));

@@ -242,6 +242,7 @@ const WORDS: ReadonlyMap<string, string> = new Map([
 
 function spoken(name: string): string {
   if (isOfClass(name)) return `F1 of ${name.slice(OF_CLASS.length)}`;
+  if (name.startsWith('lr/')) return `learning rate of ${name.slice('lr/'.length)}`;
   return WORDS.get(name) ?? name.replaceAll('_', ' ');
 }
 

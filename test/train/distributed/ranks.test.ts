@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Diagnostic } from '../../../src/ir/diagnostics.js';
 import { readSafetensors } from '../../../src/ir/files/safetensors.js';
@@ -12,6 +13,7 @@ import { requireSameSettings } from '../../../src/train/distributed/same.js';
 import { sameState } from '../../../src/train/distributed/state.js';
 import type { Evaluation } from '../../../src/train/evaluate.js';
 import type { StepRow } from '../../../src/train/log.js';
+import { readLogs } from '../../../src/train/logs/find.js';
 import { TrainingRun } from '../../../src/train/run.js';
 import { readSettings } from '../../../src/train/settings.js';
 import { type TrainEvents, type TrainRequest, train } from '../../../src/train/train.js';
@@ -104,6 +106,20 @@ function expectClose(a: Left, b: Left): void {
 
 const isSame = (a: Left, b: Left) => expect(b.state).toEqual(a.state);
 
+/** Six rates of the group, from 0.03 to 0. */
+const COSINE = ['0.0300', '0.0280', '0.0225', '0.0150', '0.0075', '0.0020'];
+
+test('the rates of groups are in the logs', async () => {
+  const output = fresh();
+  await trained({ ...requestFor(output, 7, 1), evalData: null });
+  const { logs } = await readLogs([output]);
+  const rates = logs[0]!.rows.map(({ values }) => values.get('lr/M$')!.toFixed(4));
+  expect(rates).toEqual(COSINE);
+  const { buffer } = new Uint8Array(readFileSync(join(output, 'log.parquet')));
+  const log = await parquetReadObjects({ file: buffer });
+  expect((log[1]!['learning_rate/M$'] as number).toFixed(4)).toBe(COSINE[1]);
+});
+
 describe.each([
   ['one batch a step', 7, 1, [2, 3, 4]],
   ['three batches a step', 4, 3, [2, 3]],
@@ -113,6 +129,7 @@ describe.each([
     expect(one.rows.length).toBe(6);
     // a pass ends with a batch that has fewer rows than the ranks, or none for some
     expect(new Set(one.rows.map(({ examples }) => examples)).size).toBeGreaterThan(1);
+    expect(one.rows.map(({ groupRates }) => groupRates!.get('M$')!.toFixed(4))).toEqual(COSINE);
     for (const size of sizes) {
       const several = await trained(requestFor(fresh(), batchSize, accumulate), groupsOf(size));
       expectClose(one, several);
