@@ -137,6 +137,36 @@ describe.skipIf(!open)('a language model', () => {
   );
 });
 
+describe.skipIf(!open || !EVERYTHING)('an optimizer with a projection', () => {
+  let net: TextClassifier;
+  beforeAll(async () => {
+    net = await textClassifier(join(root, 'projected'));
+  });
+
+  test.each([
+    ['lotr-adamw', 'lotr'],
+    ['lotr-sgd', 'lotr'],
+    ['lowrank-adamw', 'lora'],
+    ['lowrank-sgd', 'lora'],
+  ])('%s has the losses of one process on 3 ranks, to 1e-6', async (optimizer, method) => {
+    const [model, graphs] = [join(root, `${optimizer}.onnx`), join(root, optimizer)];
+    const layers = ['--target', '.*', '--method', method, '--rank', '3', '--init', 'fan-in', '--scale', '3'];
+    await done('rewrite', net.model, ...layers, '-o', model);
+    await done('emit', 'onnx-train', model, '-o', graphs, '--optimizer', optimizer);
+    const data = writeJsonl(join(root, `${optimizer}.jsonl`), records(31, ['fish', 'bird', 'newt']));
+    const words = ['train', graphs, '--data', data, '--tokenizer', net.tokenizer, '--eval-split', '0.2'];
+    words.push('--batch-size', '7', '--max-steps', '6', '--epochs', '9', '--lr', '0.02', '--threads', '1');
+    const [one, three] = [fresh(), fresh()];
+    expect((await lotrc(...words, '-o', one)).code).toBe(0);
+    await ran(3, [...words, '-o', three]);
+    const [wanted, found] = [await curves(one), await curves(three)];
+    expect(new Set(wanted).size).toBeGreaterThan(12);
+    expect(found.length).toBe(wanted.length);
+    for (const [i, value] of wanted.entries())
+      expect(Math.abs(found[i]! - value) / value, `${i}`).toBeLessThan(1e-6);
+  });
+});
+
 describe.skipIf(!open)('a rank', () => {
   let net: TextClassifier;
   let words: readonly string[];
