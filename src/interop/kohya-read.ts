@@ -55,5 +55,7 @@ export function readKohya(file: string, tensors: ReadonlyMap<string, TensorData>
 
 function scalarOf(file: string, name: string, data: TensorData): number {
   const values = data.byteLength <= 8 ? toF64(data) : [];
-  return values.length === 1 ? values[0]! : fail(badKohya({ file, why: `"${name}" is not one number` }));
+  return values.length === 1 && Number.isFinite(values[0])
+    ? values[0]!
+    : fail(badKohya({ file, why: `"${name}" is not one finite number` }));
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { PLAN_KEY } from '../adapter/saved-plan.js';
 import { notAnAdapter } from '../ir/codes/adapters.js';
 import { needsModel } from '../ir/codes/files.js';
@@ -22,6 +22,10 @@ export type AnyAdapter =
   | { readonly kind: 'own'; readonly adapter: Adapter }
   | { readonly kind: 'foreign'; readonly foreign: ForeignAdapter };
 
+/** An .onnx_adapter file names inputs, which a base does not have. */
+const OF_INPUTS =
+  'its tensors are inputs of a rewritten model, not of the base: make another form with `lotrc convert ADAPTER --model REWRITTEN.onnx`';
+
 /**
  * Reads the adapter at a path, whatever wrote it: a file of lotrc (also one that was compressed), a folder of PEFT or the weights in it, a LoRA file of the kohya
  * form, a .gguf file of llama.cpp (`headSize`: see there), an .onnx_adapter file, whose plan is that of the rewritten `model`. Throws LOTR1002, LOTR3303 for tensors that are not an adapter,
@@ -33,12 +37,13 @@ export function openAdapter(
   { headSize }: Pick<GgufOptions, 'headSize'> = {},
 ): AnyAdapter {
   if (isFolder(path)) return { kind: 'foreign', foreign: readPeft(path) };
+  if (basename(path) === CONFIG_FILE) return { kind: 'foreign', foreign: readPeft(dirname(path)) };
   if (path.endsWith('.gguf')) return { kind: 'foreign', foreign: readGgufAdapter(path, headSize) };
   if (path.endsWith('.onnx_adapter')) {
     const { tensors } = readOnnxAdapter(path);
     const plan = model?.metadata.get(PLAN_KEY);
     if (plan === undefined)
-      return fail(needsModel({ file: path, why: 'which layers its tensors belong to' }));
+      return fail(needsModel({ file: path, why: 'which layers its tensors belong to', hint: OF_INPUTS }));
     return { kind: 'own', adapter: { tensors, metadata: { format: 'pt', [PLAN_KEY]: plan } } };
   }
   const file = readSafetensors(path);
@@ -52,5 +57,6 @@ export function openAdapter(
 
 /** The files that an adapter at a path consists of, which no output may replace. */
 export function filesOfAdapter(path: string): readonly string[] {
-  return isFolder(path) ? [join(path, CONFIG_FILE), join(path, WEIGHTS_FILE)] : [path];
+  const folder = isFolder(path) ? path : basename(path) === CONFIG_FILE ? dirname(path) : null;
+  return folder === null ? [path] : [join(folder, CONFIG_FILE), join(folder, WEIGHTS_FILE)];
 }

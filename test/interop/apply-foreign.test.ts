@@ -41,6 +41,9 @@ describe('names that differ', () => {
     );
     const { code, err } = await apply('bert', join(wrapped, WEIGHTS), '-o', at('wrapped.onnx'));
     expect(code, err).toBe(0);
+    const config = join(wrapped, 'adapter_config.json');
+    expect((await apply('bert', config, '-o', at('config.onnx'))).code).toBe(0);
+    expect(readFileSync(at('config.onnx'))).toEqual(readFileSync(at('wrapped.onnx')));
     expect(await errorAgainst('bert.plain', at('wrapped.onnx'))).toBeLessThan(1e-5);
   });
 
@@ -130,6 +133,12 @@ test('names of kohya-ss, with and without alpha', async () => {
     new Map([...flat, ['lora_te_x.hada_w1_a', f32Tensor([1, 1], [1])]]),
   );
   expect((await apply('bert', at('odd.safetensors'), '-o', at('odd.onnx'))).err).toContain('LOTR7402');
+  const endless = new Map(
+    [...flat].map(([name, data]) => [name, /alpha/.test(name) ? f32Tensor([], [NaN]) : data]),
+  );
+  writeSafetensors(at('endless.safetensors'), endless);
+  const { err: why } = await apply('bert', at('endless.safetensors'), '-o', at('endless.onnx'));
+  expect(why).toContain('.alpha" is not one finite number');
   flat.delete([...flat.keys()][0]!);
   writeSafetensors(at('less.safetensors'), flat);
   expect((await apply('bert', at('less.safetensors'), '-o', at('less.onnx'))).err).toContain('LOTR7401');

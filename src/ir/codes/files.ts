@@ -102,7 +102,7 @@ export const notLora = defineCode<{ method: string; why: string }>({
   }),
 });
 
-export const needsModel = defineCode<{ file: string; why: string }>({
+export const needsModel = defineCode<{ file: string; why: string; hint?: string }>({
   code: 'LOTR7204',
   severity: 'error',
   title: 'a model is needed to convert the adapter',
@@ -111,10 +111,10 @@ export const needsModel = defineCode<{ file: string; why: string }>({
     'way round. For trained weights whose names exporters have made up, for windows of convolutions, and for adapters ' +
     'that are to become files of lotrc, the model says what is missing. Adapters that took a part out of the base weights ' +
     '(--init svd, pissa, olora) become LoRA of the original base, of twice the rank, for which that base is read.',
-  make: ({ file, why }) => ({
+  make: ({ file, why, hint }) => ({
     message: `the adapter does not say ${why}`,
     at: { kind: 'file', file },
-    hint: 'give the model that it is for with --model MODEL.onnx',
+    hint: hint ?? 'give the model that it is for with --model MODEL.onnx',
   }),
 });
 
