@@ -1,5 +1,5 @@
-import { escaped, figure, type Point, type Series } from '../../src/train/logs/chart.js';
-import { page } from '../../src/train/logs/page.js';
+import { figure, type Point, type Series } from '../../src/train/logs/chart.js';
+import { numbersTable, page } from '../../src/train/logs/page.js';
 import { type BenchRow, benchCells, headlines } from './rows.js';
 
 /** The rows as an HTML file: for each size of inputs the time over that of the base by rank, and a table. */
@@ -11,13 +11,11 @@ export function benchPage(rows: readonly BenchRow[]): string {
   }
   const figures = [...sizes].map(([name, own]) => ratios(name, own));
   const [head = [], ...body] = benchCells(rows);
-  const line = (cells: readonly string[], cell: 'th' | 'td') =>
-    `<tr>${cells.map((text) => `<${cell}>${escaped(text)}</${cell}>`).join('')}</tr>`;
   return page(
     'What an adapter costs',
     headlines(rows).join('. '),
     `${figures.join('\n')}
-<section><h2>All rows</h2><div class="scroll"><table class="numbers"><thead>${line(head, 'th')}</thead><tbody>${body.map((cells) => line(cells, 'td')).join('\n')}</tbody></table></div></section>`,
+${numbersTable('All rows', head, body)}`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { type Axis, escaped, figure, type Point, type Series } from '../../train/logs/chart.js';
-import { page } from '../../train/logs/page.js';
+import { numbersTable, page } from '../../train/logs/page.js';
 import { short } from '../../train/logs/ticks.js';
 import type { RowValue } from './record.js';
 import type { SummaryRow } from './summary.js';
@@ -120,9 +120,7 @@ function rowsTable({ title, metric, by, also = [], rows }: StudySection): string
     value === null || value === undefined ? '' : typeof value === 'number' ? short(value) : String(value);
   const head = [...columns, `${metric}, mean`, 'sd', 'n', 'best', 'failed'];
   const body = rows.map(({ group, mean, sd, n, best, failed }) => {
-    const cells = [...columns.map((name) => group.get(name)), mean, sd, n, best, failed];
-    return `<tr>${cells.map((value) => `<td>${escaped(text(value))}</td>`).join('')}</tr>`;
+    return [...columns.map((name) => group.get(name)), mean, sd, n, best, failed].map(text);
   });
-  const heads = head.map((name) => `<th scope="col">${escaped(name)}</th>`).join('');
-  return `<section><h2>${escaped(`${title}: all rows`)}</h2><div class="scroll long"><table class="numbers"><thead><tr>${heads}</tr></thead><tbody>${body.join('\n')}</tbody></table></div></section>`;
+  return numbersTable(`${title}: all rows`, head, body);
 }

@@ -21,3 +21,21 @@ ${body}
 </html>
 `;
 }
+
+/** A cell of a table of numbers: its text, or that and whether it is the best of its column. */
+export type NumberCell = string | { readonly text: string; readonly best: boolean };
+
+/** A section with a table of numbers, which scrolls where the window is narrower. `heads` and cells are text. */
+export function numbersTable(
+  title: string,
+  heads: readonly string[],
+  rows: readonly (readonly NumberCell[])[],
+): string {
+  const cell = (value: NumberCell): string =>
+    typeof value === 'string'
+      ? `<td>${escaped(value)}</td>`
+      : `<td${value.best ? ' class="best"' : ''}>${escaped(value.text)}</td>`;
+  const head = heads.map((text) => `<th scope="col">${escaped(text)}</th>`).join('');
+  const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('\n');
+  return `<section><h2>${escaped(title)}</h2><div class="scroll long"><table class="numbers"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div></section>`;
+}

@@ -1,7 +1,7 @@
 import type { Output } from '../../ir/files/atomic.js';
 import { COLORS, escaped, figure, type Point, type Series } from './chart.js';
 import type { Setting } from './hparams.js';
-import { page } from './page.js';
+import { type NumberCell, numbersTable, page } from './page.js';
 import type { Log, LogRow } from './rows.js';
 import { smoothed } from './smooth.js';
 import { short } from './ticks.js';
@@ -166,15 +166,14 @@ function evaluationTable(evaluations: readonly LogRow[]): string {
   const several = splitsOf(evaluations).length > 1;
   const head = ['step', ...(several ? ['split'] : []), ...metrics.map(spoken)];
   const body = evaluations.map(({ step, split, values }) => {
-    const cells = metrics.map((metric) => {
+    const cells = metrics.map((metric): NumberCell => {
       const value = values.get(metric);
       const marked = best.get(metric)?.step === step && best.get(metric)?.split === split;
-      return `<td${marked ? ' class="best"' : ''}>${value === undefined ? '' : short(value)}</td>`;
+      return { text: value === undefined ? '' : short(value), best: marked };
     });
-    return `<tr><td>${short(step)}</td>${several ? `<td>${escaped(split)}</td>` : ''}${cells.join('')}</tr>`;
+    return [short(step), ...(several ? [split] : []), ...cells];
   });
-  const heads = head.map((text) => `<th scope="col">${escaped(text)}</th>`).join('');
-  return `<section><h2>Evaluations</h2><div class="scroll long"><table class="numbers"><thead><tr>${heads}</tr></thead><tbody>${body.join('\n')}</tbody></table></div></section>`;
+  return numbersTable('Evaluations', head, body);
 }
 
 function settingsTable(settings: ReadonlyMap<string, Setting>): string {
