@@ -240,7 +240,7 @@ function main(): void {
   });
   const [path] = positionals;
   if (!path) throw new Error('usage: cuda-jobs.js MODEL [--arch A] [--dtype T] [--tokens N,...] -o FOLDER');
-  const tuned = tunedPlans(contract(readModel(path)), {
+  const tuned = tunedPlans(contract(readModel(path), { packed: true }), {
     arch: values.arch,
     dtype: (['f32', 'f16', 'bf16'] as const).find((name) => name === values.dtype) ?? 'bf16',
     tokens: values.tokens.split(',').map(Number),

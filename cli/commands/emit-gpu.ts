@@ -63,7 +63,10 @@ export async function emitGpuCommand(
   const { schedules: file } = options;
   const schedules = file === undefined ? [] : parseSchedules(readText(file), file, TARGETS);
   if (file !== undefined) refuseIllegal(schedules, device, file);
-  const contraction = contract(loadModel(path), { hooks: hooksOf(options, run, path) });
+  const contraction = contract(loadModel(path), {
+    hooks: hooksOf(options, run, path),
+    packed: device.features.includes('packed'),
+  });
   const tf32 = options.tf32 ?? false;
   const planned = options.tokens.map((tokens) =>
     choose(contraction, {

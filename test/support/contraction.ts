@@ -91,6 +91,7 @@ export function contractionOf(sketch: Sketch): AdaptedLayers {
       ...ownDown(spec, form, 'g', site, factors),
       weight: `W.${site}`,
       weightStored: stored,
+      packed: null,
       x,
       y: `y.${id}`,
       bias: site === 'k' ? null : `bias.${site}`,

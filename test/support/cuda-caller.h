@@ -10,6 +10,11 @@ static void *lend(int buffer, size_t count, bool filled) {
   void *at = static_cast<char *>(base) + shift;
   if (filled) {
     const std::vector<float> numbers = load(count);
+    if (element_bytes(buffer) == 1) {
+      const std::vector<unsigned char> bytes(numbers.begin(), numbers.end());
+      std::memcpy(at, bytes.data(), count);
+      return at;
+    }
     std::vector<uint16_t> room;
     std::memcpy(at, as_stored(buffer, numbers.data(), count, room), count * element_bytes(buffer));
   }

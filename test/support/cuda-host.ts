@@ -10,6 +10,8 @@ const CALLER = join(import.meta.dirname, 'cuda-caller.h');
 /** One call of the C interface. `set`, `write`: a name and its numbers; `read`: a name, how many, and a name for them. */
 export type CudaCall =
   | readonly [kind: 'set' | 'write', name: string, data: ArrayLike<number>]
+  /** bytes */
+  | readonly [kind: 'set_packed', name: string, data: ArrayLike<number>]
   | readonly [kind: 'set_adapter', name: string, data: ArrayLike<number>, adapter: number]
   | readonly [kind: 'set_rows', of: readonly number[]]
   | readonly [kind: 'read', name: string, count: number, as: string]
@@ -84,6 +86,9 @@ export function runLibrary(
         numbers.push(Float32Array.from(call[2]));
         return `{ auto v = load(${call[2].length}); check(lotrc_${call[0]}(a, ${JSON.stringify(call[1])}, v.data(), v.size())); }`;
       }
+      case 'set_packed':
+        numbers.push(Float32Array.from(call[2]));
+        return `{ auto v = load(${call[2].length}); const std::vector<unsigned char> b(v.begin(), v.end()); check(lotrc_set_packed(a, ${JSON.stringify(call[1])}, b.data(), b.size())); }`;
       case 'set_adapter':
         numbers.push(Float32Array.from(call[2]));
         return `{ auto v = load(${call[2].length}); check(lotrc_set_adapter(a, ${call[3]}, ${JSON.stringify(call[1])}, v.data(), v.size())); }`;
@@ -161,7 +166,7 @@ export function runLibrary(
     '  if (status != LOTRC_OK) std::printf("%d: %s\\n", status, lotrc_message(a));',
     ...(library ? ['  cublas_calls_left = -1;'] : []),
     '}',
-    ...(calls.some(([kind]) => kind.endsWith('_at'))
+    ...(calls.some(([kind]) => kind.endsWith('_at') || kind === 'bind')
       ? [readFileSync(CALLER, 'utf8')]
       : ['static void give_back() {}']),
     'int main(int, char **argv) {',

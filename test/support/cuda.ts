@@ -4,7 +4,12 @@ import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
 import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
 import type { Launch } from '../../src/backends/kernel/model/types.js';
-import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/cuda/matrix-units.js';
+import {
+  MATRIX_UNITS,
+  MATRIX_UNITS_TEXT,
+  PACKED_WEIGHTS,
+  PACKED_WEIGHTS_TEXT,
+} from '../../src/backends/kernel/print/cuda/matrix-units.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/cuda/warpgroup-units.js';
 import { compiled, cppFlags, runProgram } from './compilers.js';
@@ -15,6 +20,7 @@ function included(kernels: readonly Kernel[], change: Change = (text) => text): 
   const rings = kernels.flatMap(({ ring }) => (ring ? [ring] : []));
   return [
     { path: MATRIX_UNITS, text: change(MATRIX_UNITS_TEXT) },
+    { path: PACKED_WEIGHTS, text: change(PACKED_WEIGHTS_TEXT) },
     { path: WARPGROUP_UNITS, text: change(warpgroupUnitsText(rings)) },
   ];
 }
@@ -67,6 +73,7 @@ const TYPES: Readonly<Record<Storage, string>> = {
   u32: 'unsigned',
   f16: '__half',
   bf16: '__nv_bfloat16',
+  u8: 'unsigned char',
 };
 
 /** Buffers come and go as numbers of 32 bits, whatever their elements are. */
@@ -88,8 +95,14 @@ template <class T> T* load(unsigned n) {
   return p;
 }
 template <> unsigned* load<unsigned>(unsigned n) {
-  unsigned* p = new unsigned[n];
+  unsigned* p = static_cast<unsigned*>(std::aligned_alloc(256, (n * 4 + 255) / 256 * 256));
   if (std::fread(p, 4, n, in) != n) std::abort();
+  return p;
+}
+template <> unsigned char* load<unsigned char>(unsigned n) {
+  const unsigned* words = load<unsigned>(n);
+  unsigned char* p = new unsigned char[n];
+  for (unsigned i = 0; i < n; i++) p[i] = static_cast<unsigned char>(words[i]);
   return p;
 }
 template <class T> void save(T* p, unsigned n) {

@@ -103,7 +103,7 @@ export function make(name: string, made: Made): KernelCase {
   );
 }
 
-const ROUND: Readonly<Record<KernelDtype | 'tf32', (value: number) => number>> = {
+export const ROUND: Readonly<Record<KernelDtype | 'tf32', (value: number) => number>> = {
   f32: (value) => value,
   f16: (value) => fromF16(toF16(value)),
   bf16: (value) => fromBf16(toBf16(value)),

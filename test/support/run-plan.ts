@@ -50,8 +50,10 @@ export function poisoned(plan: KernelPlan): Memory {
 function partsOf({ segments, parts }: Product, { BK, warps }: TileSchedule, n: (extent: Extent) => number) {
   // without matrix units every segment is cut by itself; with them, the tiles of neighbours that are stored alike
   if (warps === 0)
-    return segments.map(({ inner }) => {
-      const share = Math.ceil(n(inner) / parts);
+    return segments.map(({ inner, b }) => {
+      // a part begins with a word
+      const least = b.matrix.packed ? 32 / b.matrix.packed.bits : 1;
+      const share = least * Math.ceil(n(inner) / (parts * least));
       return (k: number) => Math.floor(k / share);
     });
   const alike = (one: Segment, other: Segment) =>

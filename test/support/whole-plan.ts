@@ -30,9 +30,10 @@ interface Expected {
   readonly data: Float64Array;
 }
 
-const ROUND: Readonly<Record<KernelDtype | 'u32', (value: number) => number>> = {
+const ROUND: Readonly<Record<KernelDtype | 'u32' | 'u8', (value: number) => number>> = {
   f32: (value) => value,
   u32: (value) => value,
+  u8: (value) => value,
   f16: (value) => fromF16(toF16(value)),
   bf16: (value) => fromBf16(toBf16(value)),
 };

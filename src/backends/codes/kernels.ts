@@ -7,7 +7,8 @@ export const nothingToPlan = defineCode<{ why: string }>({
   severity: 'error',
   title: 'lotrc has no kernels for the adapted layers',
   explain:
-    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16 and an adapter of ' +
+    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16, with CUDA also in 4 or 8 bits ' +
+    '(MatMulNBits), and an adapter of ' +
     'which no factor spans both the inputs and the outputs of the layer. ' +
     'The rewritten model itself runs in any ONNX runtime.',
   make: ({ why }) => ({
@@ -131,6 +132,19 @@ export const cannotCut = defineCode<{ why: string; hint: string }>({
     'With --segments the rest of the model is written as models of its own, which run before, between and after the kernels of the ' +
     'adapted layers. Each adapted layer must have a kernel and lie in the main graph, and the layers must compute in float32.',
   make: ({ why, hint }) => ({ message: `the model cannot be cut at its adapted layers: ${why}`, hint }),
+});
+
+export const packedMerge = defineCode<{ layer: string }>({
+  code: 'LOTR6011',
+  severity: 'error',
+  title: 'an adapter cannot be folded into packed weights',
+  explain:
+    'With --merge the kernels add the adapter to the weights in place. Weights in 4 or 8 bits cannot hold the sum: they would ' +
+    'have to be quantised again.',
+  make: ({ layer }) => ({
+    message: `the adapter of ${layer} cannot be folded into its weight, which is packed`,
+    hint: 'leave out --merge, or emit kernels for the model before it was quantised',
+  }),
 });
 
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({

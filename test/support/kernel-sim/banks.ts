@@ -7,7 +7,7 @@ import type { Thread } from './memory.js';
  * bank is 4 bytes wide.
  */
 const BANKS = 32;
-const BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
+const BYTES = { f32: 4, u32: 4, f16: 2, bf16: 2 } as const;
 
 /**
  * Counts bank conflicts: invocations of a warp that access different words of one bank at once wait for one another. The

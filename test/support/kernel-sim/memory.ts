@@ -65,7 +65,7 @@ export class Buffers {
     for (const param of params) {
       const data = given[param.name];
       if (!data) throw new Error(`no contents for the buffer ${param.name}`);
-      if (data instanceof Uint32Array !== (param.elem === 'u32'))
+      if (data instanceof Uint32Array !== (param.elem === 'u32' || param.elem === 'u8'))
         throw new Error(`${param.name} holds ${param.elem}`);
       this.#buffers.set(param.name, new Cells(param, data, counts));
     }
@@ -199,6 +199,7 @@ export class Cells {
 const ROUND: Readonly<Record<Storage, (value: number) => number>> = {
   f32: (value) => value,
   u32: (value) => value,
+  u8: (value) => value,
   f16: (value) => fromF16(toF16(value)),
   bf16: (value) => fromBf16(toBf16(value)),
 };
@@ -212,11 +213,11 @@ export const sharedOf = (decls: readonly ArrayDecl[]): ReadonlyMap<string, Share
   new Map(decls.filter(({ space }) => space === 'workgroup').map((decl) => [decl.name, new Shared(decl)]));
 
 export class Registers {
-  readonly #values: Float32Array;
+  readonly #values: Float32Array | Uint32Array;
   readonly #round: (value: number) => number;
 
   constructor(readonly decl: ArrayDecl) {
-    this.#values = new Float32Array(elementsOf(decl));
+    this.#values = decl.elem === 'u32' ? new Uint32Array(decl.size) : new Float32Array(elementsOf(decl));
     this.#round = ROUND[decl.elem ?? 'f32'];
   }
 

@@ -38,6 +38,15 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.index)];
       return `${machine.constant(copy)}(t, ${given.join(', ')}, ${stmt.count});`;
     }
+    case 'fetch': {
+      const index = `(${machine.value(stmt.mask)} ? ${machine.address(stmt.view, stmt.coordinates)} : -1)`;
+      const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.at)];
+      return `${machine.constant(fetchWords)}(g, ${given.join(', ')}, ${stmt.count});`;
+    }
+    case 'unpack': {
+      const numbers = [stmt.at, stmt.index, stmt.scale, stmt.zero].map((part) => machine.value(part));
+      return `${machine.constant(unpacker(stmt))}(g, a_${stmt.from}, a_${stmt.array}, ${numbers.join(', ')});`;
+    }
     case 'commit':
       return 't.copies.push([]);';
     case 'wait':
@@ -87,6 +96,43 @@ function copy(thread: Thread, buffer: Cells, from: number, array: Shared, to: nu
     for (let n = 0; n < count; n++) array.write(to + n, from < 0 ? 0 : buffer.read(from + n, global), global);
   });
 }
+
+/** Loads words into a register array; zeros where the index is negative. */
+function fetchWords(
+  global: number,
+  buffer: Cells,
+  from: number,
+  to: Registers,
+  at: number,
+  count: number,
+): void {
+  for (let n = 0; n < count; n++) to.write(at + n, from < 0 ? 0 : buffer.read(from + n, global));
+}
+
+/** Writes the numbers of words to an array of a workgroup. */
+function unpacker({ count, bits }: Extract<UnitStmt, { s: 'unpack' }>) {
+  const each = 32 / bits;
+  return (
+    global: number,
+    words: Registers,
+    to: Shared,
+    at: number,
+    index: number,
+    scale: number,
+    zero: number,
+  ) => {
+    for (let n = 0; n < count * each; n++)
+      to.write(
+        index + n,
+        unpacked(words.read(at + Math.floor(n / each)), bits, n % each, zero, scale),
+        global,
+      );
+  };
+}
+
+/** The n-th whole number of a word as kernels unpack it, in f32. */
+export const unpacked = (word: number, bits: 4 | 8, n: number, zero: number, scale: number): number =>
+  Math.fround(Math.fround(((word >>> (bits * n)) & (2 ** bits - 1)) - zero) * scale);
 
 /** All groups of copies but the last `pending` have arrived; the last one is still open. */
 function arrived({ copies }: Thread, pending: number): void {

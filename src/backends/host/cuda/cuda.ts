@@ -3,7 +3,13 @@ import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
-import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
+import {
+  MATRIX_UNITS,
+  MATRIX_UNITS_TEXT,
+  PACKED_WEIGHTS,
+  PACKED_WEIGHTS_TEXT,
+  unpacksWords,
+} from '../../kernel/print/cuda/matrix-units.js';
 import { printCuda } from '../../kernel/print/cuda/print.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { ortOperators } from '../ort/operators.js';
@@ -65,6 +71,7 @@ export function cudaHost(
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
+    ...(all.some(unpacksWords) ? [{ path: `kernels/${PACKED_WEIGHTS}`, text: PACKED_WEIGHTS_TEXT }] : []),
     ...(grouped.length > 0
       ? [
           {

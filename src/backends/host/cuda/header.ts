@@ -10,6 +10,8 @@ export interface LibraryProperties {
   readonly many: boolean;
   /** merges the adapter into the weights and unmerges it */
   readonly merging: boolean;
+  /** some weights are packed */
+  readonly packed: boolean;
   /** also kernels for devices with warpgroups */
   readonly warpgroups: boolean;
   /** calls of cuBLASLt, on buffers whose rows have borders */

@@ -13,6 +13,7 @@ const TYPES = {
   f16: 'LOTRC_FLOAT16',
   bf16: 'LOTRC_BFLOAT16',
   u32: 'LOTRC_UINT32',
+  u8: 'LOTRC_UINT8',
 } as const;
 
 /** `rowBlock`: number of rows for each element of a table of row blocks; `library`: rows may have borders; `later`: allocated when it is used. */

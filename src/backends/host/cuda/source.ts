@@ -28,6 +28,7 @@ export const propertiesOf = (plan: KernelPlan, warpgroups: boolean): LibraryProp
   many: plan.adapters > 1,
   merging: plan.merging !== undefined,
   library: libraryCalls(plan).length > 0,
+  packed: plan.buffers.some(({ dtype }) => dtype === 'u8'),
   warpgroups,
 });
 

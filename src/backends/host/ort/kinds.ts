@@ -31,10 +31,12 @@ export interface LayerKind {
 export const shapesOf = (kind: Pick<LayerKind, 'delta' | 'extents'>): readonly (readonly number[])[] =>
   operandsOf(kind).map((letters) => letters.map((letter) => kind.extents[letter]!));
 
-/** The kinds of layers of a plan, each once. */
+/** The kinds of layers of a plan whose weights are not packed, each once. */
 export function layerKindsOf({ regions, groups }: KernelPlan): readonly LayerKind[] {
   const kinds = new Map<string, LayerKind>();
   for (const layer of regions.flatMap(({ region }) => region.layers)) {
+    // calls of functions over packed products have other names
+    if (layer.packed) continue;
     const group = groups.find(({ id }) => id === layer.group)!;
     const { scale, delta, form, extents } = group;
     const kind: LayerKind = {

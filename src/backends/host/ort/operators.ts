@@ -31,10 +31,11 @@ import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.j
  * are not such a product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
  * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
- * these instead of the functions' bodies; others run the bodies.
+ * these instead of the functions' bodies; others run the bodies. None for packed weights; no files where there are no others.
  */
 export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedFile[] {
   const kinds = layerKindsOf(plan);
+  if (kinds.length === 0) return [];
   const { dtype } = plan;
   const training = plan.purpose === 'train';
   const target: Target = { device: plan.device, db: plan.device.tiles, dtype, tokens: plan.tokens };

@@ -52,7 +52,7 @@ export interface FactorCast {
 export function factorCastsOf({ buffers }: KernelPlan): readonly FactorCast[] {
   const known = new Map<string, Kernel>();
   return buffers.flatMap(({ name, copyOf, dtype, shape }): FactorCast[] => {
-    if (copyOf === undefined || dtype === 'u32') return [];
+    if (copyOf === undefined || dtype === 'u32' || dtype === 'u8') return [];
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
     const key = `${elements} ${dtype}`;
     const kernel = known.get(key) ?? castKernel(`narrow_${copyOf}`, elements, dtype);

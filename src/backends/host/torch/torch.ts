@@ -1,6 +1,7 @@
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import type { Group, GroupFactor } from '../../kernel/model/layers.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
+import { packedParts } from '../../kernel/plan/packed-buffers.js';
 import { runtimeText } from '../../runtime-text.js';
 import { trainedOf } from '../shared/steps.js';
 import { keptOf, placesOf, regionRow } from '../shared/tables.js';
@@ -48,6 +49,14 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
       [place!.rows, place!.cols],
     ]),
   );
+  // scales and zero points have the types of the model
+  const packed = plan.buffers.filter(({ dtype }) => dtype === 'u8').length > 0;
+  const belongs = plan.regions.flatMap(({ region }) => region.layers.flatMap(packedParts));
+  const kinds = Object.fromEntries(
+    plan.buffers.flatMap(({ dtype, from = [] }) =>
+      from.filter((name) => belongs.includes(name)).map((name) => [name, WEIGHT_TYPES[dtype]]),
+    ),
+  );
   const arrays = Object.fromEntries(
     plan.groups.flatMap((group) =>
       group.factors.flatMap(({ shape, tensors }) =>
@@ -94,6 +103,7 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
         ]),
     '# shape of every frozen weight and bias, as the model stores it',
     ...table('WEIGHTS', weights),
+    ...(packed ? ['# type of what packed weights consist of', ...table('PACKED', kinds)] : []),
     '# the gradient of every buffer of factors',
     ...table('GRADIENTS', gradients),
     '# factors that are not trained',
@@ -116,7 +126,7 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
   ];
   return runtimeText(
     ADAPTERS_TORCH_PY,
-    { borders: borders.length > 0, shapes: Object.keys(arrays).length > 0 },
+    { borders: borders.length > 0, shapes: Object.keys(arrays).length > 0, packed },
     {
       tables,
       optimizing: [
@@ -136,6 +146,7 @@ const ofGroup = (
     .filter(chosen)
     .flatMap(({ tensors, lrMultiplier }) => tensors.map((name) => [name, lrMultiplier] as const));
 
+const WEIGHT_TYPES = { u8: 'uint8', u32: 'int32', f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
 const TYPES = { f16: 'float16', bf16: 'bfloat16' } as const;
 
 /** A Python literal. Strings of JSON are strings of Python. */

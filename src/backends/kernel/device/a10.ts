@@ -15,7 +15,7 @@ export const A10: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 72,
   storageBuffers: 64,
-  features: ['mma', 'cp.async', 'subgroups', 'library'],
+  features: ['mma', 'cp.async', 'subgroups', 'library', 'packed'],
   source: 'nominal rates less 10 %; not measured',
   tiles: cudaTiles('sm_86', MMA_GEMM),
 };

@@ -15,7 +15,7 @@ export const A100: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 108,
   storageBuffers: 64,
-  features: ['mma', 'cp.async', 'subgroups', 'library'],
+  features: ['mma', 'cp.async', 'subgroups', 'library', 'packed'],
   source: 'nominal rates less 15 % (f32, f16, bf16) and 10 % (memory); not measured',
   tiles: cudaTiles('sm_80', MMA_GEMM),
 };

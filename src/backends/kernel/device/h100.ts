@@ -15,7 +15,7 @@ export const H100: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 132,
   storageBuffers: 64,
-  features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups', 'library'],
+  features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups', 'library', 'packed'],
   source: 'measured: bf16 GEMM 8192^3 and device copy; f32 nominal without TF32; launch as in a CUDA graph',
   tiles: SM_90A_TILES,
 };

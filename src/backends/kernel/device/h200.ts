@@ -15,7 +15,7 @@ export const H200: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 132,
   storageBuffers: 64,
-  features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups', 'library'],
+  features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups', 'library', 'packed'],
   source: 'measured: bf16 GEMM (770-798 TFLOP/s, the middle) and device copy; f32 nominal; CUDA graph launch',
   tiles: SM_90A_TILES,
 };

@@ -16,7 +16,7 @@ import {
   uniform,
   type View,
 } from '../ir/kir.js';
-import type { Extent, MatrixRef, Operand } from '../model/types.js';
+import type { Extent, MatrixRef, Operand, Packed } from '../model/types.js';
 
 type Elem = BufferParam['elem'];
 
@@ -74,11 +74,31 @@ export class Parameters {
     };
   }
 
+  /** The words, scales and zero points of a packed matrix, by row, block and word of a block. */
+  packed({ buffer, rows, cols }: MatrixRef, { bits, block, scales, zeros }: Packed): PackedViews {
+    const [height, blocks] = [Number(rows), Math.ceil(Number(cols) / block)];
+    const words = (block * bits) / 32;
+    const view = (name: string, elem: Elem, extents: readonly number[]): View => {
+      this.reads(name, elem);
+      const strides = extents.map((_, axis) =>
+        extents.slice(axis + 1).reduce((all, extent) => all * extent, 1),
+      );
+      return { buffer: name, offset: u32(0), extents: extents.map(u32), strides: strides.map(u32) };
+    };
+    const zeroCols = zeros?.dtype === 'u8' ? Math.ceil((blocks * bits) / 8) : blocks;
+    return {
+      words: view(buffer, 'u32', [height, blocks, words]),
+      scales: view(scales.buffer, scales.dtype, [height, blocks]),
+      zeros: zeros && view(zeros.buffer, zeros.dtype, [height, zeroCols]),
+    };
+  }
+
   /**
    * An operand of logical size rows x cols and the way from logical to stored coordinates. `row` is any row of the
    * workgroup: with several adapters all its rows belong to one block of `rowBlock` rows.
    */
   operand({ matrix, transposed, perRowBlock }: Operand, rows: U32, cols: U32, row: U32): OrientedView {
+    if (matrix.packed) throw new Error(`${matrix.buffer} is packed`);
     this.reads(matrix.buffer, matrix.dtype);
     const shift = perRowBlock
       ? mul(u32(perRowBlock.stride), this.#adapterOf(perRowBlock.table, row))
@@ -134,23 +154,32 @@ export const vectorOf = (buffer: string, elements: number): View => ({
 });
 
 /**
- * The stretch of a segment's inner dimension that a workgroup takes of a sum in `parts`: what defines it, its first element and
- * the one after its last.
+ * The stretch of a segment's inner dimension that a workgroup takes of a sum in `parts`: what defines it, its first element, a multiple
+ * of `least`, and the one after its last.
  */
 export function partOfInner(
   parts: number,
   length: U32,
   segment: string,
+  least = 1,
 ): { readonly share: readonly Stmt[]; readonly from: U32; readonly end: U32 } {
   if (parts === 1) return { share: [], from: u32(0), end: length };
   const own = segment === '0' ? '' : `_${segment}`;
   const [from, end] = [`part_from${own}`, `part_to${own}`];
-  const share = div(add(length, u32(parts - 1)), u32(parts));
+  const share = mul(div(add(length, u32(parts * least - 1)), u32(parts * least)), u32(least));
   return {
     share: [define(from, mul(id('group', 2), share)), define(end, min(add(ref('u32', from), share), length))],
     from: ref('u32', from),
     end: ref('u32', end),
   };
+}
+
+/** Where the parts of a packed matrix are. */
+export interface PackedViews {
+  readonly words: View;
+  readonly scales: View;
+  /** null: zero is half of the range */
+  readonly zeros: View | null;
 }
 
 /** A view and whether its coordinates are swapped. */

@@ -20,9 +20,10 @@ import {
   type U32,
   u32,
 } from '../ir/kir.js';
-import type { Launch, Product } from '../model/types.js';
+import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { chained, multiplyDown, widenedSum } from './fused.js';
+import { PackedTile } from './packed-tile.js';
 import { coordinates, type OrientedView, partOfInner } from './parameters.js';
 import { ProductTile } from './tile.js';
 
@@ -82,17 +83,19 @@ class ProductKernel {
   /** Adds the product of one segment to the accumulators. */
   #segment(index: number): Stmt[] {
     const { a, b, inner } = this.work.segments[index]!;
-    const { BM, BN, BK } = this.#tile.schedule;
+    const { BM, BK } = this.#tile.schedule;
     const length = this.#tile.params.length(inner);
     const readA = this.#tile.params.operand(a, this.#tile.rows, length, this.#tile.row0);
-    const readB = this.#tile.params.operand(b, length, this.#tile.cols, this.#tile.row0);
+    const n = `${index}`;
+    const { packed } = b.matrix;
+    // a part begins with a word
+    const { share, from, end } = partOfInner(this.work.parts, length, n, packed ? 32 / packed.bits : 1);
+    const stageB = this.#stagingB(n, b, length, end);
     const { widen } = this.work;
     const down =
       widen && index === 0
         ? this.#tile.params.operand(widen.down, length, u32(widen.rank), this.#tile.row0)
         : null;
-    const n = `${index}`;
-    const { share, from, end } = partOfInner(this.work.parts, length, n);
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
       ...share,
@@ -105,14 +108,7 @@ class ProductKernel {
           this.#tile.rows,
           end,
         ),
-        this.#stage(
-          `b${n}`,
-          'tile_b',
-          readB,
-          { height: BK, width: BN, i0: k0, j0: this.#tile.col0, slow: 'i', pitch: this.#tile.pitchB },
-          end,
-          this.#tile.cols,
-        ),
+        stageB(k0),
         ...(down && widen
           ? [
               this.#stage(
@@ -131,6 +127,27 @@ class ProductKernel {
         barrier,
       ]),
     ];
+  }
+
+  /** What copies the second operand's tile from an element of the inner dimension on. */
+  #stagingB(n: string, b: Operand, length: U32, end: U32): (k0: U32) => Stmt {
+    const { params, pitchB: pitch, lane, row0, col0, cols, threads } = this.#tile;
+    const { BN, BK } = this.#tile.schedule;
+    const { matrix, transposed } = b;
+    if (!matrix.packed) {
+      const read = params.operand(b, length, cols, row0);
+      const staged = { height: BK, width: BN, j0: col0, slow: 'i', pitch } as const;
+      return (k0) => this.#stage(`b${n}`, 'tile_b', read, { ...staged, i0: k0 }, end, cols);
+    }
+    const [height, width] = transposed ? [BN, BK] : [BK, BN];
+    const shape = { height, width, pitch, transposed };
+    const views = params.packed(matrix, matrix.packed);
+    const tile = new PackedTile(this.launch.name, views, matrix.packed, shape, threads);
+    return (k0) =>
+      tile.stage(`b${n}`, 'tile_b', [k0, col0], lane, (row, col) => {
+        const [i, j] = transposed ? [col, row] : [row, col];
+        return add(mul(i, u32(pitch)), j);
+      });
   }
 
   /**

@@ -26,6 +26,7 @@ import { UNIT, UNIT_INNER, UNIT_RESULTS, type UnitType, WARP } from '../ir/units
 import type { Launch, Product, Segment } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { storeResults } from './epilogue.js';
+import { PackedTile, packedArrays } from './packed-tile.js';
 import { Parameters } from './parameters.js';
 import { unitResults } from './unit-results.js';
 import { unitTypeOf } from './unit-schedule.js';
@@ -53,7 +54,12 @@ interface SegmentTiles {
   readonly index: number;
   readonly a: TileShape;
   readonly b: TileShape;
+  /** how b is unpacked; null: its numbers are stored as they are */
+  readonly packed: PackedTile | null;
 }
+
+/** What is done for a tile of a segment: `name` for names, its first element of the inner dimension, and its place in the ring. */
+type Bringing = (plan: SegmentTiles, name: string, k0: U32, stage: U32) => readonly Stmt[];
 
 class UnitProduct {
   readonly #params = new Parameters();
@@ -85,7 +91,17 @@ class UnitProduct {
       const b = tileShape(segment.b, BK, BN, false, this.#type);
       const last = this.#runs.at(-1)?.[0];
       const alike = last?.a.transposed === a.transposed && last.b.transposed === b.transposed;
-      const plan = { segment, index, a, b };
+      const { matrix } = segment.b;
+      const packed = matrix.packed
+        ? new PackedTile(
+            launch.name,
+            this.#params.packed(matrix, matrix.packed),
+            matrix.packed,
+            b,
+            this.#threads,
+          )
+        : null;
+      const plan = { segment, index, a, b, packed };
       if (alike) this.#runs.at(-1)!.push(plan);
       else this.#runs.push([plan]);
     }
@@ -104,6 +120,7 @@ class UnitProduct {
       { name: 'tile_a', size: stages * this.#sizeA, ...ring },
       { name: 'tile_b', size: stages * this.#sizeB, ...ring },
       { name: 'acc', space: 'register', size: (TM * TN) / WARP },
+      ...packedArrays(this.#runs.flat().flatMap(({ packed }) => packed ?? [])),
     ];
     const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
     return {
@@ -151,16 +168,23 @@ class UnitProduct {
       ref('u32', `${split ? 'to' : 'tiles'}_${n}`),
     ];
     const names = run.map(({ segment: { a, b } }) => `${a.matrix.buffer} ${b.matrix.buffer}`);
-    const issue = (t: U32, when: string): Stmt[] =>
-      run.flatMap((plan, at): Stmt[] => {
+    const inSegments = (t: U32, plans: readonly SegmentTiles[], when: string, body: Bringing): Stmt[] =>
+      plans.map((plan): Stmt => {
+        const at = run.indexOf(plan);
         const k0 = mul(sub(t, firsts[at]!), u32(BK));
         const name = `${when}${plan.index}`;
-        const stage = ref('u32', `stage_${name}`);
-        const body = [define(`stage_${name}`, mod(t, u32(stages))), ...this.#bring(plan, name, k0, stage)];
+        const stage = define(`stage_${name}`, mod(t, u32(stages)));
         const own = at + 1 < run.length ? firsts[at + 1]! : to;
         const cond = within(t, firsts[at]!, split && own !== to ? min(own, to) : own);
-        return [{ s: 'if', cond, body }];
+        return { s: 'if', cond, body: [stage, ...body(plan, name, k0, ref('u32', `stage_${name}`))] };
       });
+    const issue = (t: U32, when: string) => inSegments(t, run, when, (...tile) => this.#bring(...tile));
+    // words wait in registers while a tile is multiplied, and are unpacked after that
+    const packed = run.filter((plan) => plan.packed);
+    const unpack = (t: U32, when: string) =>
+      inSegments(t, packed, `${when}unpacked_`, ({ packed: tile }, name, _, stage) =>
+        tile!.unpack(name, 'tile_b', mul(stage, u32(this.#sizeB)), this.#lane),
+      );
     return [
       comment(
         `${names.join(', then ')}: ${BK} of the inner dimension in a tile, ${stages} tiles in the ring`,
@@ -168,6 +192,7 @@ class UnitProduct {
       ...(split ? this.#share(counts.reduce(add), n) : [define(`tiles_${n}`, counts.reduce(add))]),
       loop(`t0_${n}`, from, add(from, u32(stages - 1)), u32(1), (t) => [
         ...issue(t, 'first_'),
+        ...unpack(t, 'first_'),
         { s: 'commit' },
       ]),
       loop(`t_${n}`, from, to, u32(1), (t) => [
@@ -178,6 +203,7 @@ class UnitProduct {
         { s: 'commit' },
         define(`stage_${n}`, mod(t, u32(stages))),
         ...this.#multiply(run[0]!, n, ref('u32', `stage_${n}`)),
+        ...unpack(ref('u32', `next_${n}`), 'next_'),
       ]),
       ...(number + 1 < this.#runs.length ? [{ s: 'wait', pending: 0 } as const, barrier] : []),
     ];
@@ -193,13 +219,27 @@ class UnitProduct {
     ];
   }
 
-  #bring({ segment, a, b }: SegmentTiles, name: string, k0: U32, stage: U32): Stmt[] {
+  #bring({ segment, a, b, packed }: SegmentTiles, name: string, k0: U32, stage: U32): Stmt[] {
     const { inner } = segment;
     const length = this.#params.length(inner);
     const [type, lane, threads] = [this.#type, this.#lane, this.#threads];
     const shared = { type, lane, threads };
     const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
-    const readB = this.#params.operand(segment.b, length, this.#cols, this.#row0);
+    const first = [k0, this.#col0] as const;
+    const tileB = () =>
+      bring({
+        ...shared,
+        name: `b_${name}`,
+        array: 'tile_b',
+        base: mul(stage, u32(this.#sizeB)),
+        shape: b,
+        read: this.#params.operand(segment.b, length, this.#cols, this.#row0),
+        i0: first[0],
+        j0: first[1],
+        rows: length,
+        cols: this.#cols,
+        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, type),
+      });
     return [
       bring({
         ...shared,
@@ -214,19 +254,7 @@ class UnitProduct {
         cols: length,
         vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, type),
       }),
-      bring({
-        ...shared,
-        name: `b_${name}`,
-        array: 'tile_b',
-        base: mul(stage, u32(this.#sizeB)),
-        shape: b,
-        read: readB,
-        i0: k0,
-        j0: this.#col0,
-        rows: length,
-        cols: this.#cols,
-        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, type),
-      }),
+      packed ? packed.fetch(`b_${name}`, first, this.#lane) : tileB(),
     ];
   }
 

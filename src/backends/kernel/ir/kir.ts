@@ -10,8 +10,8 @@ import type { MapParam, RingDecl, WarpgroupStmt } from './warpgroups.js';
 
 /** Type of a value in registers; `f32x4`: a vector of four. */
 export type KType = 'f32' | 'f32x4' | 'u32' | 'bool';
-/** Type of an element in a buffer. */
-export type Storage = 'f32' | 'f16' | 'bf16' | 'u32';
+/** Type of an element in a buffer; u8: a byte, as a whole number. */
+export type Storage = 'f32' | 'f16' | 'bf16' | 'u32' | 'u8';
 
 export type F32 = Expr<'f32'>;
 export type F32x4 = Expr<'f32x4'>;
@@ -113,13 +113,13 @@ export interface UniformParam {
 
 /**
  * An array of f32, or in workgroup memory of a narrower type: a `poke` rounds to it. `register` arrays belong to
- * an invocation, are zero at first and are indexed by constants only.
+ * an invocation, are zero at first and are indexed by constants only; those of u32 hold words of packed numbers.
  */
 export interface ArrayDecl {
   readonly name: string;
   readonly space: 'workgroup' | 'register';
   readonly size: number;
-  readonly elem?: Exclude<Storage, 'u32'>;
+  readonly elem?: Exclude<Storage, 'u8'>;
   /** number of tiles, of equal size, of a ring: one is filled while another is read */
   readonly stages?: number;
   /** of vectors of four, as many as `size` says */
@@ -128,7 +128,7 @@ export interface ArrayDecl {
   readonly folded?: true;
 }
 
-const ARRAY_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
+const ARRAY_BYTES = { f32: 4, u32: 4, f16: 2, bf16: 2 } as const;
 
 /** Bytes of workgroup memory that an array takes. */
 export const arrayBytes = ({ space, size, elem = 'f32', vector: four }: ArrayDecl): number =>
@@ -238,6 +238,8 @@ export const load4 = (view: View, at: readonly U32[], mask?: Bool): F32x4 => ({
   ...(mask ? { mask } : {}),
 });
 export const peek4 = (array: string, index: U32): F32x4 => ({ type: 'f32x4', e: 'peek', array, index });
+/** A whole number as f32. */
+export const cast = (of: U32): F32 => ({ type: 'f32', e: 'cast', of });
 /** An element of a buffer of whole numbers. */
 export const loadIndex = (view: View, at: readonly U32[], mask: Bool): U32 => ({
   type: 'u32',

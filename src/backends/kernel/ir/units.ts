@@ -1,4 +1,4 @@
-import type { Bool, U32, View } from './kir.js';
+import type { Bool, F32, U32, View } from './kir.js';
 
 /**
  * What the threads of a warp do together on a matrix unit, and copies that run in parallel with the arithmetic. Only
@@ -32,6 +32,10 @@ export interface FragmentDecl {
  * - `mma`: adds the product of two fragments to UNIT_RESULTS elements of a register array, from `at` on;
  * - `copy`: begins to copy `count` neighbouring elements of a buffer, 16 bytes in all, to workgroup memory; zeros when the
  *   mask is false;
+ * - `fetch`: loads `count` neighbouring words (1, 2 or 4) of a buffer of u32 at once into a register array, from `at` on; zeros when
+ *   the mask is false;
+ * - `unpack`: writes the numbers of `count` words of that array to workgroup memory, from `index` on: (whole number - zero) * scale,
+ *   the lowest bits of a word first;
  * - `commit`: ends a group of copies; `wait`: until all but the last `pending` groups have arrived.
  */
 export type UnitStmt =
@@ -61,6 +65,26 @@ export type UnitStmt =
       readonly at: readonly U32[];
       readonly count: number;
       readonly mask?: Bool;
+    }
+  | {
+      readonly s: 'fetch';
+      readonly array: string;
+      readonly at: U32;
+      readonly view: View;
+      readonly coordinates: readonly U32[];
+      readonly count: number;
+      readonly mask: Bool;
+    }
+  | {
+      readonly s: 'unpack';
+      readonly from: string;
+      readonly at: U32;
+      readonly count: number;
+      readonly bits: 4 | 8;
+      readonly array: string;
+      readonly index: U32;
+      readonly scale: F32;
+      readonly zero: F32;
     }
   | { readonly s: 'commit' }
   | { readonly s: 'wait'; readonly pending: number };

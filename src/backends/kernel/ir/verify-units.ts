@@ -14,6 +14,7 @@ export interface UnitScope {
   access(view: View, at: readonly U32[], mask: readonly Expr[]): void;
   reads(array: ArrayDecl): void;
   copies(array: ArrayDecl): void;
+  writes(array: ArrayDecl): void;
   /** copies may have arrived */
   arrive(): void;
 }
@@ -22,10 +23,13 @@ export interface UnitScope {
  * Rules of matrix units and copies:
  *  - matrix unit: all threads of a workgroup execute it; fragments are declared, of the right part, type and number;
  *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
- *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside.
+ *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside;
+ *  - packed: words that are loaded at once lie together at a multiple of their size, and what they are unpacked to lies in the array
+ *    at multiples of 16 bytes, or of all numbers of a word.
  */
 export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
-  if (stmt.s !== 'copy' && !scope.uniformFlow)
+  const alone = stmt.s === 'copy' || stmt.s === 'fetch' || stmt.s === 'unpack';
+  if (!alone && !scope.uniformFlow)
     scope.broken('matrix unit', `a ${stmt.s} that some invocations may not reach`);
   switch (stmt.s) {
     case 'fragment':
@@ -36,6 +40,12 @@ export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
       return;
     case 'copy':
       copy(stmt, scope);
+      return;
+    case 'fetch':
+      fetch(stmt, scope);
+      return;
+    case 'unpack':
+      unpack(stmt, scope);
       return;
     case 'commit':
       return;
@@ -104,6 +114,46 @@ function copy(stmt: Extract<UnitStmt, { s: 'copy' }>, scope: UnitScope): void {
   if (!scope.below(add(stmt.index, u32(count - 1)), u32(array.size)))
     scope.broken('in range', `a copy reaches beyond ${array.name}, of ${array.size}`);
   scope.copies(array);
+}
+
+function fetch(stmt: Extract<UnitStmt, { s: 'fetch' }>, scope: UnitScope): void {
+  const { view, coordinates, count, mask } = stmt;
+  for (const part of [stmt.at, ...coordinates, mask]) scope.expr(part);
+  scope.access(view, coordinates, conjuncts(mask));
+  words(stmt.array, stmt.at, count, scope);
+  if (scope.kernel.buffers.find(({ name }) => name === view.buffer)?.elem !== 'u32')
+    scope.broken('packed', `${view.buffer} holds no words`);
+  const together = [view.offset, ...view.strides.slice(0, -1), view.extents.at(-1)!, coordinates.at(-1)!];
+  const last = view.strides.at(-1)!;
+  if (!together.every((part) => isMultiple(part, count, scope.facts)) || last.e !== 'lit' || last.value !== 1)
+    scope.broken('packed', `${count} words of ${view.buffer} may not lie together`);
+}
+
+function unpack(stmt: Extract<UnitStmt, { s: 'unpack' }>, scope: UnitScope): void {
+  const { count, bits, index } = stmt;
+  for (const part of [stmt.at, index, stmt.scale, stmt.zero]) scope.expr(part);
+  words(stmt.from, stmt.at, count, scope);
+  const array = workgroupArray(stmt.array, scope);
+  if (!array) return;
+  const numbers = 32 / bits;
+  const together = (array.elem ?? 'f32') === 'f32' ? 4 : numbers;
+  if (!isMultiple(index, together, scope.facts))
+    scope.broken('packed', `the numbers of a word may not lie together in ${array.name}`);
+  if (!scope.below(add(index, u32(count * numbers - 1)), u32(array.size)))
+    scope.broken('in range', `unpacked numbers reach beyond ${array.name}, of ${array.size}`);
+  scope.writes(array);
+}
+
+/** `count` words of a register array. */
+function words(name: string, at: U32, count: number, scope: UnitScope): void {
+  const array = scope.kernel.arrays.find((decl) => decl.name === name && decl.space === 'register');
+  if (array?.elem !== 'u32') {
+    scope.broken('defined', `there is no register array of words ${name}`);
+    return;
+  }
+  if (!isConstant(at, scope.facts)) scope.broken('constant index', `${name} is indexed by a variable`);
+  if (!scope.below(add(at, u32(count - 1)), u32(array.size)))
+    scope.broken('in range', `an index of ${name}, of ${array.size}`);
 }
 
 function numbered(name: string, index: U32, scope: UnitScope): FragmentDecl | null {

@@ -4,10 +4,9 @@ import { factorNames, groupOf, planFactors } from '../../../adapter/plan-factors
 import type { GroupRow, PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
 import { operandsOf } from '../../../adapter/terms.js';
 import { fail } from '../../../ir/diagnostics.js';
-import { isFloat } from '../../../ir/dtype.js';
 import type { Model, Node, Value } from '../../../ir/model.js';
 import { factorCount } from '../../../passes/adapters/adapted-node.js';
-import { dtypeOf } from '../../../passes/adapters/lower.js';
+import { layerType } from '../../../passes/adapters/lower.js';
 import { raiseAdapters } from '../../../passes/adapters/raise.js';
 import { storedWeight } from '../../../passes/adapters/stored-weight.js';
 import { startJob, type WatchOptions } from '../../../passes/pipeline.js';
@@ -23,15 +22,20 @@ import {
   type Skipped,
   variesBySite,
 } from './layers.js';
+import { BLOCKED_BIAS, packedWeight } from './packed.js';
 import type { KernelDtype } from './types.js';
 
 /**
  * What the adapted layers of a rewritten model compute, in graph order: layers that read the same
  * input form a region. Raises the model's adapters to `lotrc::LoTRLinear` on the way, so the
  * caller hands over a model that is not needed any more. Reads no weights. Throws LOTR3201 without a plan, LOTR3203 when
- * a layer does not compute what the plan says, LOTR6002 when there are no kernels for any of the layers.
+ * a layer does not compute what the plan says, LOTR6002 when there are no kernels for any of the layers. Layers with packed
+ * weights are left out unless `packed`: kernels for the device unpack them.
  */
-export function contract(model: Model, watch: WatchOptions = {}): AdaptedLayers {
+export function contract(
+  model: Model,
+  { packed = false, ...watch }: WatchOptions & { readonly packed?: boolean } = {},
+): AdaptedLayers {
   requirePlan(model, 'plan kernels');
   startJob(model, watch).step('raise-adapters', model, () => raiseAdapters(model, 'plan kernels'), {
     ensures: ['raised'],
@@ -50,12 +54,12 @@ export function contract(model: Model, watch: WatchOptions = {}): AdaptedLayers 
       for (const [nth, use] of site.uses.entries()) {
         const node = outputs.get(use.output)!.producer!;
         const id = nth === 0 ? site.id : `${site.id}#${nth + 1}`;
-        const layer = layerOf(row, form, site, use, id, node);
+        const layer = layerOf(row, form, site, use, id, node, packed);
         if (typeof layer === 'string') {
           skipped.push({ layer: id, because: layer });
           continue;
         }
-        const dtype = dtypeOf(node.inputs[1]!) as KernelDtype;
+        const dtype = layerType(node) as KernelDtype;
         found.push({ layer, x: node.inputs[0]!, at: position.get(node)!, dtype });
         const members = sites.get(site.group) ?? [];
         if (!members.includes(site.id)) members.push(site.id);
@@ -144,6 +148,7 @@ function layerOf(
   use: SiteUseRow,
   id: string,
   node: Node,
+  unpacks: boolean,
 ): AdaptedLayer | string {
   if (typeof form === 'string') {
     const { method, delta } = row.spec;
@@ -156,12 +161,15 @@ function layerOf(
   if (beta?.kind === 'float' && beta.value !== 1) return 'it scales its bias (Gemm with beta)';
   const stored = storedWeight(node.inputs[1]!);
   if (!stored) return 'its weight is computed in the model';
-  if (!isFloat(stored.data.dtype)) return `its weight is quantised (${stored.data.dtype})`;
-  if (stored.data.shape.length !== 2) return 'it is a convolution';
-  const dtype = dtypeOf(node.inputs[1]!);
+  const packed = packedWeight(node, stored);
+  if (typeof packed === 'string') return packed;
+  if (packed && !unpacks)
+    return 'its weight is packed, and only kernels of `lotrc emit cuda` unpack it: train with `lotrc emit onnx-train` elsewhere';
+  if (!packed && stored.data.shape.length !== 2) return 'it is a convolution';
+  const dtype = layerType(node);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;
   const group = groupOf(row, site);
-  const own = node.inputs[2 + factorCount(node)];
+  const own = node.inputs[2 + factorCount(node) + (packed ? BLOCKED_BIAS : 0)];
   const ownBias = own ? vectorBehind(own, group.out, dtype) : null;
   if (own && ownBias === null) return 'its bias is not a stored vector of its width';
   const added = own ? null : biasAfter(node.outputs[0]!, group.out, dtype);
@@ -178,7 +186,8 @@ function layerOf(
     factors,
     ...ownDown(row.spec, form, group.id, site.id, factors),
     weight: stored.holder.name,
-    weightStored: stored.transposed === isSet(node, 'transB') ? 'io' : 'oi',
+    weightStored: packed || stored.transposed !== isSet(node, 'transB') ? 'oi' : 'io',
+    packed,
     x: node.inputs[0]!.name,
     y: use.output,
     bias: ownBias ?? added?.bias ?? null,

@@ -4,6 +4,20 @@ import type { Activation, KernelDtype } from './types.js';
 
 /** What the adapted layers of a model compute: the input of contraction planning. */
 
+/** A tensor of the model and the type of its elements. */
+interface Stored<T> {
+  readonly name: string;
+  readonly dtype: T;
+}
+
+/** How a weight (out, in) is packed (see Packed in types.ts), with the names of what belongs to it. */
+export interface PackedWeight {
+  readonly bits: 4 | 8;
+  readonly block: number;
+  readonly scales: Stored<KernelDtype>;
+  readonly zeros: Stored<KernelDtype | 'u8'> | null;
+}
+
 /** One use of one adapted weight: y = act(x W + b + s x D), D by the einsum of its group. */
 export interface AdaptedLayer {
   /** the site, with `#2`, `#3` for further uses of a tied weight */
@@ -24,6 +38,8 @@ export interface AdaptedLayer {
   readonly weight: string;
   /** `io`: stored (in, out); `oi`: (out, in) */
   readonly weightStored: 'io' | 'oi';
+  /** null: its numbers are stored as they are */
+  readonly packed: PackedWeight | null;
   /** names of the values that the layer reads and gives, before what can be fused */
   readonly x: string;
   readonly y: string;

@@ -46,7 +46,7 @@ export interface DeviceProfile {
   readonly storageBuffers: number;
   /**
    * What kernels may use: `subgroups`; `mma` matrix units of a warp; `cp.async` a pipeline of copies; `wgmma`, `tma` warpgroups and
-   * their copy engine; `library` a vendor library that multiplies strided matrices
+   * their copy engine; `library` a vendor library that multiplies strided matrices; `packed` loads of bytes, for packed weights
    */
   readonly features: readonly string[];
   /** where the figures come from */
@@ -129,7 +129,7 @@ export interface ScheduleRow {
  */
 export interface BufferPlan {
   readonly name: string;
-  readonly dtype: KernelDtype | 'u32';
+  readonly dtype: KernelDtype | 'u32' | 'u8';
   readonly shape: readonly Extent[];
   readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
   /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
@@ -160,10 +160,28 @@ export type Block = {
   readonly cols: number;
 } & ({ readonly tensor: string; readonly transposed: boolean } | { readonly copyOf: MatrixRef });
 
+/**
+ * How the numbers of a matrix are packed: rows of blocks of `block` whole numbers of `bits` bits each, the lowest bits first, the last
+ * block of a row filled up; a number is (whole number - zero) * scale. `scales` and `zeros` have a number for each block, rows after rows.
+ */
+export interface Packed {
+  readonly bits: 4 | 8;
+  readonly block: number;
+  readonly scales: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  /** u8: packed as the matrix is, rows begin with a byte of their own; null: half of the range */
+  readonly zeros: {
+    readonly buffer: string;
+    readonly dtype: KernelDtype | 'u8';
+    readonly offset: number;
+  } | null;
+}
+
 /** A row-major matrix in a buffer, as it is stored. */
 export interface MatrixRef {
   readonly buffer: string;
+  /** of its numbers; where they are packed, what they are unpacked to */
   readonly dtype: KernelDtype;
+  readonly packed?: Packed;
   readonly rows: Extent;
   readonly cols: Extent;
   /** first element in the buffer */

@@ -19,6 +19,7 @@ import type {
 import { bufferName } from './buffer-names.js';
 import { buffersOf, dense, plain, type Target } from './launches.js';
 import { ADAPTERS, denseStrides, type Lettered, SITES } from './lettered.js';
+import { packedMatrix } from './packed-buffers.js';
 
 /** Which adapter each row block belongs to, when there are several in a batch. */
 export const ROW_TABLE = 'rowAdapter';
@@ -146,7 +147,13 @@ export class Buffers {
   weight(layer: AdaptedLayer): Operand {
     const io = layer.weightStored === 'io';
     const [rows, cols] = io ? [layer.in, layer.out] : [layer.out, layer.in];
-    const name = `W_${this.#weights.get(layer.weight)!}`;
+    const number = this.#weights.get(layer.weight)!;
+    if (layer.packed) {
+      const { matrix, buffers } = packedMatrix(layer, layer.packed, number, this.target.dtype);
+      for (const buffer of buffers) this.#add(buffer);
+      return { matrix, transposed: true };
+    }
+    const name = `W_${number}`;
     const { dtype } = this.target;
     this.#add({ name, dtype, shape: [rows, cols], life: 'weight', from: [layer.weight] });
     return { matrix: dense(name, dtype, rows, cols), transposed: !io };

@@ -1,5 +1,5 @@
 import { fail } from '../../../ir/diagnostics.js';
-import { formRefused, nothingTrained, otherType } from '../../codes/kernels.js';
+import { formRefused, nothingTrained, otherType, packedMerge } from '../../codes/kernels.js';
 import type { AdaptedLayers, Group, LayerRegion } from '../model/layers.js';
 import type {
   DeviceProfile,
@@ -70,6 +70,8 @@ export function choose(contraction: AdaptedLayers, options: PlanOptions): Kernel
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
   if (options.merging && (purpose === 'train' || adapters > 1))
     throw new Error('merging on the device is for serving one adapter');
+  const packed = contraction.regions.flatMap(({ layers }) => layers).find((layer) => layer.packed);
+  if (options.merging && packed) fail(packedMerge({ layer: packed.id }));
   const weights = new Map<string, readonly Launch[]>();
   const written = new Set<number>();
   const contextOf = (region: LayerRegion, addsToDx: boolean): RegionContext => {
@@ -92,11 +94,14 @@ export function choose(contraction: AdaptedLayers, options: PlanOptions): Kernel
       const { name } = launches.at(-1)!;
       if (!weights.has(name)) weights.set(name, launches);
     }
-    const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
+    const sizes = region.layers.map((layer) => {
+      const { packed } = buffers.weight(layer).matrix;
+      return [tokens, region.in, layer.out, packed] as const;
+    });
     const forward = basePrediction(target, sizes);
     const backward = basePrediction(
       target,
-      sizes.map(([rows, inner, cols]) => [rows, cols, inner] as const),
+      sizes.map(([rows, inner, cols, packed]) => [rows, cols, inner, packed] as const),
     );
     const base = { forward, backward, launches: region.layers.length };
     const { strategy, scheme } = candidate;
@@ -219,7 +224,8 @@ const CHOICES: readonly Choice[] = [
     key: 'merged',
     name: 'merged weight',
     make: merged,
-    refuse: (_, { purpose }, adapters) => {
+    refuse: ({ layers }, { purpose }, adapters) => {
+      if (arePacked(layers)) return 'nothing can be added to weights that are packed';
       if (adapters > 1) return 'every adapter would need its own copy of the weight';
       return purpose === 'serve'
         ? 'the adapter is to be exchangeable; for a fixed one `lotrc merge` has no overhead at all'
@@ -230,7 +236,8 @@ const CHOICES: readonly Choice[] = [
     key: 'bordered',
     name: 'bordered weight (S0)',
     make: bordered,
-    refuse: (_, { target, group }, adapters, wanted, merging) => {
+    refuse: ({ layers }, { target, group }, adapters, wanted, merging) => {
+      if (arePacked(layers)) return 'the library does not multiply packed weights';
       if (group.form.down.bare === null)
         return 'what x is multiplied by is computed, and its border is a copy of a factor';
       if (!target.device.features.includes('library'))
@@ -252,6 +259,8 @@ function readsInVectors({ layers, rank, in: inner }: LayerRegion, { target }: Re
     return pickSchedule(db, device, { family: 'gemm', dtype, rows, cols, inner, vectors }).schedule.gemv;
   });
 }
+
+const arePacked = (layers: LayerRegion['layers']): boolean => layers.some(({ packed }) => packed);
 
 /** Why no layer of a region can take the token form, whatever is asked for. */
 function againstToken({ downs }: LayerRegion, { form }: Group): string | null {

@@ -109,6 +109,12 @@ export function einsumWork({ extents, kept, operands, accumulate, out }: EinsumW
   };
 }
 
+/** Bytes of a matrix, with the scales and zero points of one that is packed. */
 function sizeOf(matrix: MatrixRef, bound: Readonly<Record<string, number>>): number {
-  return lengthOf(matrix.rows, bound) * lengthOf(matrix.cols, bound) * ELEMENT_BYTES[matrix.dtype];
+  const elements = lengthOf(matrix.rows, bound) * lengthOf(matrix.cols, bound);
+  const { packed } = matrix;
+  if (!packed) return elements * ELEMENT_BYTES[matrix.dtype];
+  const { bits, block, scales, zeros } = packed;
+  const zero = zeros === null ? 0 : zeros.dtype === 'u8' ? bits / 8 : ELEMENT_BYTES[zeros.dtype];
+  return Math.ceil((elements * bits) / 8 + (elements / block) * (ELEMENT_BYTES[scales.dtype] + zero));
 }

@@ -1,7 +1,8 @@
-import type { Group, LayerRegion } from '../model/layers.js';
+import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
 import type { EinsumStep, KernelPlan, Launch, Predicted, Strategy } from '../model/types.js';
 import { total } from './choose.js';
 import { totals } from './explain.js';
+import { packedBytes, packedParts } from './packed-buffers.js';
 import { type Lowered, lowerTerms } from './rewrites.js';
 
 /** What `lotrc emit wgsl|cuda --explain --json` prints. The format is stable: other tools read it. */
@@ -33,7 +34,7 @@ function planJson(plan: KernelPlan) {
       ({ region, strategy, scheme, because, forward, backward, base: bare, rejected }) => ({
         group: region.group,
         input: region.x,
-        layers: region.layers.map(({ id, bias, activation }) => ({ id, bias, activation })),
+        layers: region.layers.map((layer) => layerJson(layer, plan)),
         form: strategy,
         scheme,
         because,
@@ -61,6 +62,15 @@ function planJson(plan: KernelPlan) {
     skipped,
     total: { ...figures(sum), launches, base: { ...base, seconds: nine(base.seconds) } },
   };
+}
+
+/** A layer; of a packed weight how, and its bytes with those of scales and zero points. */
+function layerJson(layer: AdaptedLayer, { buffers }: KernelPlan) {
+  const { id, bias, activation, packed } = layer;
+  if (!packed) return { id, bias, activation };
+  const { bits, block, zeros } = packed;
+  const bytes = packedParts(layer).reduce((all, name) => all + packedBytes(buffers, name), 0);
+  return { id, bias, activation, packed: { bits, block, zeroPoints: zeros?.dtype ?? null, bytes } };
 }
 
 /** The lowering as einsum terms over the model's own tensors and values. */

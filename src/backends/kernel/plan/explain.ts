@@ -4,6 +4,8 @@ import { visible } from '../../../ir/visible.js';
 import type { Group } from '../model/layers.js';
 import type { KernelPlan, Launch, Predicted, RegionPlan } from '../model/types.js';
 import { strategyName, total } from './choose.js';
+import { ELEMENT_BYTES } from './cost.js';
+import { packedBytes, packedParts } from './packed-buffers.js';
 import { scheduleText } from './schedule.js';
 import { siText, timeText } from './unit-text.js';
 
@@ -109,6 +111,8 @@ function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly s
     );
   }
   lines.push(`  ${strategyName(first)}: ${because}`);
+  const packed = packedText(plan, first);
+  if (packed) lines.push(`  ${packed}`);
   lines.push(
     ...table([...phase('forward', forward), ...phase('backward', backward)]).map((line) => `  ${line}`),
   );
@@ -119,6 +123,24 @@ function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly s
   lines.push('  not chosen');
   for (const { strategy, because: reason } of rejected) lines.push(`    ${strategy}: ${reason}`);
   return lines;
+}
+
+/** The type of the packed weights of a region and their bytes, next to those of weights that are not packed; null without any. */
+function packedText({ dtype, buffers }: KernelPlan, { region: { layers } }: RegionPlan): string | null {
+  const [layer] = layers.filter(({ packed }) => packed);
+  if (!layer?.packed) return null;
+  const { bits, block, scales, zeros } = layer.packed;
+  const bytes = new Map(
+    layers.flatMap((one) => packedParts(one).map((name) => [name, packedBytes(buffers, name)] as const)),
+  );
+  const sum = [...bytes.values()].reduce((all, own) => all + own, 0);
+  const weights = new Set(layers.map(({ weight }) => weight)).size;
+  const plain = weights * layer.in * layer.out * ELEMENT_BYTES[dtype];
+  const zero = zeros
+    ? `zero points in ${zeros.dtype === 'u8' ? `${bits} bits` : zeros.dtype}`
+    : 'no zero points';
+  const how = `${bits} bits in blocks of ${block}, scales in ${scales.dtype}, ${zero}`;
+  return `weights packed as MatMulNBits (${how}): ${siText(sum, 'B')}; in ${dtype} ${siText(plain, 'B')}`;
 }
 
 type Row = readonly [what: string, flops: string, bytes: string, time: string, schedule: string];

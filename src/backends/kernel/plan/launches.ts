@@ -8,6 +8,7 @@ import type {
   Launch,
   MatrixRef,
   Operand,
+  Packed,
   Product,
   ReduceJob,
   ScheduleRow,
@@ -209,17 +210,19 @@ export class TokenSums {
 /** Work of a product that a vendor's library would do: the layer without an adapter. */
 export function basePrediction(
   target: Target,
-  products: readonly (readonly [rows: number, inner: number, cols: number])[],
+  products: readonly (readonly [rows: number, inner: number, cols: number, packed?: Packed | undefined])[],
 ) {
   const total = { flops: 0, bytes: 0, seconds: 0 };
-  for (const [rows, inner, cols] of products) {
+  for (const [rows, inner, cols, packed] of products) {
     const { dtype, device } = target;
     const operand = (r: number, c: number, name: string) => plain(dense(name, dtype, r, c));
+    const plainB = operand(inner, cols, 'b');
+    const b = packed ? { ...plainB, matrix: { ...plainB.matrix, packed } } : plainB;
     const work: Product = {
       kind: 'product',
       rows,
       cols,
-      segments: [{ a: operand(rows, inner, 'a'), b: operand(inner, cols, 'b'), inner }],
+      segments: [{ a: operand(rows, inner, 'a'), b, inner }],
       epilogue: PLAIN,
       out: dense('c', dtype, rows, cols),
       parts: 1,
@@ -236,9 +239,12 @@ export function basePrediction(
 function operandBuffers({ segments, widen, chain }: Product): readonly string[] {
   const operands = [...segments.flatMap(({ a, b }) => [a, b]), ...(widen ? [widen.down, widen.up] : [])];
   if (chain) operands.push(chain);
-  return operands.flatMap(({ matrix, perRowBlock }) =>
-    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
-  );
+  return operands.flatMap(({ matrix: { buffer, packed }, perRowBlock }) => [
+    buffer,
+    ...(packed ? [packed.scales.buffer] : []),
+    ...(packed?.zeros ? [packed.zeros.buffer] : []),
+    ...(perRowBlock ? [perRowBlock.table] : []),
+  ]);
 }
 
 /** Names of the buffers that a launch reads or writes: those that its kernel binds. */

@@ -27,6 +27,8 @@ export function whyNoWarpgroups(work: Product, schedule: TileSchedule): string |
   const operands = work.segments.flatMap(({ a, b }) => [a, b]);
   const [first] = operands;
   if (!warpgroupTypeOf(work)) return `its operands are ${first!.matrix.dtype}`;
+  const packed = operands.find(({ matrix }) => matrix.packed);
+  if (packed) return `${packed.matrix.buffer} is packed`;
   const odd = operands.find(({ matrix }) => ![matrix.offset, matrix.rowStride].every(isAligned));
   if (odd) return `rows of ${odd.matrix.buffer} do not begin at multiples of 16 bytes`;
   const own = operands.find(({ perRowBlock }) => perRowBlock);

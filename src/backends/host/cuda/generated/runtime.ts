@@ -153,7 +153,14 @@ static size_t elements_of(const lotrc_adapters *a, int buffer) {
   return BUFFERS[buffer].elements * (per == 0 ? 1 : (a->tokens + per - 1) / per);
 }
 
+#if EMIT_PACKED
+static size_t element_bytes(int buffer) {
+  if (BUFFERS[buffer].type == LOTRC_UINT8) return 1;
+  return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2;
+}
+#else
 static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2; }
+#endif
 
 static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
 
@@ -446,6 +453,10 @@ static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data
     if (count != place.rows * place.cols)
       return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is " + std::to_string(place.rows) + " x " +
                                              std::to_string(place.cols) + ", not " + std::to_string(count) + " numbers");
+#if EMIT_PACKED
+    if (BUFFERS[place.buffer].type == LOTRC_UINT8)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is packed: use lotrc_set_packed");
+#endif
   }
   if (!known) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
   a->stale = true;
@@ -482,6 +493,28 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
   return set(a, tensor, data, count);
 #endif
 }
+#if EMIT_PACKED
+
+lotrc_status lotrc_set_packed(lotrc_adapters *a, const char *tensor, const void *bytes, size_t count) {
+  if (!a || !tensor || !bytes) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  bool known = false;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    known = true;
+    if (BUFFERS[place.buffer].type != LOTRC_UINT8)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is not packed: use lotrc_set");
+    if (count != elements_of(a, place.buffer))
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " has " + std::to_string(elements_of(a, place.buffer)) + " bytes, not " +
+                                             std::to_string(count));
+    a->buffer[place.buffer] = a->own[place.buffer];  // no longer the caller's
+    cudaError_t error = present(a, place.buffer);
+    if (error == cudaSuccess) error = cudaMemcpyAsync(a->buffer[place.buffer], bytes, count, cudaMemcpyHostToDevice, a->stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "uploading a packed tensor");
+  }
+  return known ? LOTRC_OK : fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
+}
+#endif
 #if EMIT_MANY
 
 lotrc_status lotrc_set_adapter(lotrc_adapters *a, uint32_t adapter, const char *tensor, const float *data, size_t count) {
@@ -569,6 +602,9 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
   if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
 #if EMIT_MANY
   if (BUFFERS[*buffer].type == LOTRC_UINT32) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows");
+#endif
+#if EMIT_PACKED
+  if (BUFFERS[*buffer].type == LOTRC_UINT8) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is packed: use lotrc_buffer");
 #endif
 #if EMIT_LIBRARY
   const size_t wanted = numbers_of(a, *buffer);
@@ -832,7 +868,11 @@ typedef enum lotrc_status {
 #endif
 } lotrc_status;
 
+#if EMIT_PACKED
+typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3, LOTRC_UINT8 = 4 } lotrc_type;
+#else
 typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
+#endif
 
 #insert numbers
 /* bytes of which an address that the caller gives must be a multiple */
@@ -867,8 +907,17 @@ const char *lotrc_message(const lotrc_adapters *adapters);
  */
 lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
 
+#if EMIT_PACKED
+/* Uploads a packed weight, or packed zero points: the bytes that the model stores. Their scales are set by lotrc_set. */
+lotrc_status lotrc_set_packed(lotrc_adapters *adapters, const char *tensor, const void *bytes, size_t count);
+
+#endif
 /*
+#if EMIT_PACKED
+ * Uses the caller's memory on the device for a weight, without a copy: laid out as the model stores it, in the type of its buffer,
+#else
  * Uses the caller's memory on the device for a weight, without a copy: laid out as the model stores it, in the type of the layers (x),
+#endif
  * at a multiple of LOTRC_ALIGNMENT bytes; it must stay until lotrc_set or lotrc_bind of the same tensor, or lotrc_destroy. LOTRC_BAD_ARGUMENT
  * for factors and for weights that are not stored by themselves.
 #if EMIT_MERGING

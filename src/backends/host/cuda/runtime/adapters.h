@@ -23,7 +23,11 @@ typedef enum lotrc_status {
 #endif
 } lotrc_status;
 
+#if EMIT_PACKED
+typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3, LOTRC_UINT8 = 4 } lotrc_type;
+#else
 typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
+#endif
 
 #insert numbers
 /* bytes of which an address that the caller gives must be a multiple */
@@ -58,8 +62,17 @@ const char *lotrc_message(const lotrc_adapters *adapters);
  */
 lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
 
+#if EMIT_PACKED
+/* Uploads a packed weight, or packed zero points: the bytes that the model stores. Their scales are set by lotrc_set. */
+lotrc_status lotrc_set_packed(lotrc_adapters *adapters, const char *tensor, const void *bytes, size_t count);
+
+#endif
 /*
+#if EMIT_PACKED
+ * Uses the caller's memory on the device for a weight, without a copy: laid out as the model stores it, in the type of its buffer,
+#else
  * Uses the caller's memory on the device for a weight, without a copy: laid out as the model stores it, in the type of the layers (x),
+#endif
  * at a multiple of LOTRC_ALIGNMENT bytes; it must stay until lotrc_set or lotrc_bind of the same tensor, or lotrc_destroy. LOTRC_BAD_ARGUMENT
  * for factors and for weights that are not stored by themselves.
 #if EMIT_MERGING

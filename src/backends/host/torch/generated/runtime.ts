@@ -179,6 +179,14 @@ class Adapters(torch.nn.Module):
             self._set_weight(name, shape, tensors[name])
 
     def _set_weight(self, name, shape, tensor):
+        # #if EMIT_PACKED
+        kind = getattr(torch, PACKED[name]) if name in PACKED else _type(REGIONS[0]["x"])
+        if name in PACKED:
+            # blocks are an axis of their own in the model, or lie in a row
+            if tensor.dtype != kind or tensor.numel() != shape[0] * shape[1]:
+                raise ValueError(f"{name} is {shape[0] * shape[1]} numbers of {kind}, not {tensor.numel()} of {tensor.dtype}")
+            tensor = tensor.reshape(shape)
+        # #endif
         if _extents(tensor.shape) != _extents(shape):
             raise ValueError(f"{name} is {shape[0]} x {shape[1]}, not {tuple(tensor.shape)}")
         with self._guard(), torch.no_grad():
@@ -188,7 +196,11 @@ class Adapters(torch.nn.Module):
             pointer = ctypes.cast(data.data_ptr(), ctypes.POINTER(ctypes.c_float))
             self._check(self._library.lotrc_set(self._handle, name.encode(), pointer, ctypes.c_size_t(data.numel())))
             # #else
+            # #if EMIT_PACKED
+            #-             data = _aligned(tensor.detach().to(self._device, kind))
+            # #else
             #-             data = _aligned(tensor.detach().to(self._device, _type(REGIONS[0]["x"])))
+            # #endif
             #-             self._check(self._library.lotrc_bind(self._handle, name.encode(), ctypes.c_void_p(data.data_ptr())))
             #-             self._bound[name] = data
             # #endif
@@ -218,6 +230,10 @@ class Adapters(torch.nn.Module):
     def patch(self, model):
         """Puts the layers of the library in the place of the modules at their paths (nn.Linear, Conv1D of transformers) and takes their
         weights. The first that is called of those that read one x computes all of them. Returns the model."""
+        # #if EMIT_PACKED
+        if PACKED:
+            raise NotImplementedError("the weights are packed, those of a model of PyTorch are not: set_weights, and call host(region, x)")
+        # #endif
         found = _modules_of(model, [layer["name"] for row in REGIONS for layer in row["layers"]])
         reading = {}
         for region, row in enumerate(REGIONS):

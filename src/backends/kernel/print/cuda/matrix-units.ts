@@ -1,6 +1,6 @@
 import { type Expr, flatIndex, type Kernel } from '../../ir/kir.js';
 import type { UnitStmt } from '../../ir/units.js';
-import { MATRIX_UNITS_CUH } from './generated/runtime.js';
+import { MATRIX_UNITS_CUH, PACKED_WEIGHTS_CUH } from './generated/runtime.js';
 
 /** File that kernels for matrix units include. */
 export const MATRIX_UNITS = 'matrix_units.cuh';
@@ -33,12 +33,28 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
       const inside = stmt.mask ? text(stmt.mask) : 'true';
       return `copy_16(&${stmt.array}[${text(stmt.index)}], ${from}, ${inside});`;
     }
+    case 'fetch': {
+      const from = `${stmt.view.buffer}, ${text(flatIndex(stmt.view, stmt.coordinates))}`;
+      return `fetch<${stmt.count}>(&${stmt.array}[${text(stmt.at)}], ${from}, ${text(stmt.mask)});`;
+    }
+    case 'unpack': {
+      const from = `&${stmt.from}[${text(stmt.at)}]`;
+      const how = [`&${stmt.array}[${text(stmt.index)}]`, from, text(stmt.scale), text(stmt.zero)];
+      return `unpack<${stmt.bits}, ${stmt.count}>(${how.join(', ')});`;
+    }
     case 'commit':
       return 'commit_copies();';
     case 'wait':
       return `wait_copies<${stmt.pending}>();`;
   }
 }
+
+/** File that kernels for matrix units with packed operands include as well, and its text. */
+export const PACKED_WEIGHTS = 'packed_weights.cuh';
+export const PACKED_WEIGHTS_TEXT = PACKED_WEIGHTS_CUH;
+
+/** Whether a kernel unpacks words for matrix units. */
+export const unpacksWords = ({ arrays }: Kernel): boolean => arrays.some(({ elem }) => elem === 'u32');
 
 /**
  * The file: wrappers of the instructions (PTX ISA 8: `mma.sync`, `ldmatrix`, `cp.async`; sm_80 and up), and in plain C++

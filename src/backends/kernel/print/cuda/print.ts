@@ -6,12 +6,18 @@ import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';
 import { WARP } from '../../ir/units.js';
 import { CFamily, type Spelling } from '../c-family.js';
-import { MATRIX_UNITS, unitText } from './matrix-units.js';
+import { MATRIX_UNITS, PACKED_WEIGHTS, unitText, unpacksWords } from './matrix-units.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 const TYPES = { f32: 'float', f32x4: 'float4', u32: 'unsigned', bool: 'bool' } as const;
-const ELEMENTS = { f32: 'float', f16: '__half', bf16: '__nv_bfloat16', u32: 'unsigned' } as const;
+const ELEMENTS = {
+  f32: 'float',
+  f16: '__half',
+  bf16: '__nv_bfloat16',
+  u32: 'unsigned',
+  u8: 'unsigned char',
+} as const;
 const HEADERS = { f16: 'cuda_fp16.h', bf16: 'cuda_bf16.h' } as const;
 /** How an element of a narrow type is widened and rounded. */
 const CONVERSIONS = {
@@ -45,6 +51,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   const headers = (['f16', 'bf16'] as const).filter((elem) => elems.has(elem));
   const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
   if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
+  if (kernels.some(unpacksWords)) includes.push(`#include "${PACKED_WEIGHTS}"`);
   if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
   const lines = [...includes, ...(includes.length > 0 ? [''] : [])];
   if (kernels.some(usesSubgroups)) lines.push(...WARP_SUM);
@@ -95,7 +102,7 @@ function cudaKernel(kernel: Kernel): string[] {
 
 /** `copied`: 16 bytes at once, so the array begins at a multiple of that. */
 function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, copied: boolean): string {
-  if (space === 'register') return `  float ${name}[${size}] = {};`;
+  if (space === 'register') return `  ${ELEMENTS[elem]} ${name}[${size}] = {};`;
   const aligned = copied ? '__align__(16) ' : '';
   return `  __shared__ ${aligned}${ELEMENTS[elem]} ${name}[${size}];`;
 }

@@ -1,0 +1,54 @@
+// Weights of few bits, unpacked on their way to tiles. Written by lotrc.
+#ifndef LOTRC_PACKED_WEIGHTS
+#define LOTRC_PACKED_WEIGHTS
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "matrix_units.cuh"
+
+#ifdef LOTRC_OWN_INSTRUCTIONS
+LOTRC_DEVICE float whole_number(unsigned number) { return static_cast<float>(number); }
+#else
+// below 2^23, without a conversion: few units do those
+LOTRC_DEVICE float whole_number(unsigned number) { return __uint_as_float(0x4b000000u | number) - 8388608.0f; }
+#endif
+
+// so many words from word `index` on, in one load; zeros outside, where nothing is addressed
+template <int WORDS>
+LOTRC_DEVICE void fetch(unsigned *to, const unsigned *from, unsigned index, bool inside) {
+  struct alignas(4 * WORDS) Words { unsigned word[WORDS]; };
+  const Words found = inside ? *reinterpret_cast<const Words *>(from + index) : Words{};
+#pragma unroll
+  for (int i = 0; i < WORDS; i++) to[i] = found.word[i];
+}
+
+// two neighbours, rounded to the type of a tile
+LOTRC_DEVICE void put_pair(float *to, float first, float second) {
+  to[0] = first;
+  to[1] = second;
+}
+LOTRC_DEVICE void put_pair(__half *to, float first, float second) { *reinterpret_cast<__half2 *>(to) = __floats2half2_rn(first, second); }
+LOTRC_DEVICE void put_pair(__nv_bfloat16 *to, float first, float second) {
+  *reinterpret_cast<__nv_bfloat162 *>(to) = __floats2bfloat162_rn(first, second);
+}
+
+// The numbers of words, of BITS each, the lowest bits first: (whole number - zero) * scale. They are stored 16 bytes at a time, or all of
+// a word where these are fewer.
+template <int BITS, int WORDS, class T>
+LOTRC_DEVICE void unpack(T *to, const unsigned *words, float scale, float zero) {
+  constexpr int NUMBERS = 32 / BITS, TOGETHER = NUMBERS * sizeof(T) > 16 ? 16 / sizeof(T) : NUMBERS;
+  struct alignas(TOGETHER * sizeof(T)) Numbers { T number[TOGETHER]; };
+#pragma unroll
+  for (int first = 0; first < WORDS * NUMBERS; first += TOGETHER) {
+    Numbers out;
+#pragma unroll
+    for (int i = 0; i < TOGETHER; i += 2) {
+      const unsigned word = words[first / NUMBERS] >> BITS * ((first + i) % NUMBERS);
+      put_pair(&out.number[i], (whole_number(word & ((1u << BITS) - 1u)) - zero) * scale,
+               (whole_number(word >> BITS & ((1u << BITS) - 1u)) - zero) * scale);
+    }
+    *reinterpret_cast<Numbers *>(to + first) = out;
+  }
+}
+
+#endif // LOTRC_PACKED_WEIGHTS

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import type { AdapterSpec } from '../../../src/adapter/description.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
+import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
+import { placesOf } from '../../../src/backends/host/shared/tables.js';
+import { contract } from '../../../src/backends/kernel/model/contract.js';
+import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
+import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
+import { rewrite } from '../../../src/rewrite.js';
+import { hasCompiler } from '../../support/compilers.js';
+import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
+import { profile } from '../../support/devices.js';
+import { EVERYTHING } from '../../support/everything.js';
+import { STEPPING } from '../../support/host-layers.js';
+import { values } from '../../support/kernel-cases.js';
+import type { Packing } from '../../support/packed-cases.js';
+import { packedContraction, packedModel, packedTensors } from '../../support/packed-layers.js';
+import { EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
+
+const device = profile('h100', 'cuda');
+const NIBBLES: Packing = { bits: 4, block: 32, scales: 'f32', zeros: 'u8' };
+const BYTES: Packing = { bits: 8, block: 16, scales: 'f32', zeros: 'f32' };
+const planOf = (dtype: KernelDtype, spec: AdapterSpec = LOTR, how = NIBBLES) =>
+  choose(packedContraction(spec, how), { device, tokens: 70, purpose: 'train', dtype });
+
+describe('a plan of packed layers', () => {
+  test('names the type of their weights and its bytes, and keeps them packed', () => {
+    const plan = loweredPlan(planOf('bf16'), false, { warpgroups: true });
+    // 37 rows of 3 blocks of 16 bytes, 12 bytes of scales and 2 of zero points, twice
+    expect(explainPlan(plan)).toContain(
+      'weights packed as MatMulNBits (4 bits in blocks of 32, scales in f32, zero points in 4 bits): 4.59 kB; in bf16 10.7 kB',
+    );
+    const [json] = JSON.parse(plansJson([plan])).plans;
+    expect(json.regions[0].layers[0].packed).toEqual({
+      bits: 4,
+      block: 32,
+      zeroPoints: 'u8',
+      bytes: 37 * (48 + 12 + 2),
+    });
+    expect(
+      plan.regions
+        .flatMap(({ forward, backward }) => [...forward, ...backward])
+        .filter((launch) => launch.warpgroups?.BN),
+    ).toEqual([]);
+    expect(
+      plan.buffers.filter(({ dtype }) => dtype === 'u8').map(({ name, shape }) => [name, ...shape]),
+    ).toEqual([
+      ['W_0', 37, 48],
+      ['Wz_0', 37, 2],
+      ['W_1', 37, 48],
+      ['Wz_1', 37, 2],
+      ['W_2', 37, 48],
+      ['Wz_2', 37, 2],
+    ]);
+  });
+
+  test('library and module say how such weights are set; there are no operators for ONNX Runtime', () => {
+    const files = cudaHost(planOf('bf16'), ['sm_80']);
+    const textOf = (path: string) => files.find((file) => file.path === path)!.text;
+    expect(textOf('adapters.h')).toContain(
+      'lotrc_set_packed(lotrc_adapters *adapters, const char *tensor, const void *bytes',
+    );
+    expect(textOf('adapters_torch.py')).toContain('"q.zero": "uint8",');
+    expect(files.filter(({ path }) => path.startsWith('ort/'))).toEqual([]);
+  });
+
+  test('LOTR6006, LOTR6011: nothing is folded into a packed weight', () => {
+    const found = packedContraction(LOTR, NIBBLES);
+    const options = { device, tokens: 9, dtype: 'bf16' } as const;
+    expect(() => choose(found, { ...options, purpose: 'train', strategy: 'merged' })).toThrow(
+      /nothing can be added to weights that are packed/,
+    );
+    expect(() => choose(found, { ...options, purpose: 'serve', merging: true })).toThrow(
+      /the adapter of q cannot be folded into its weight, which is packed/,
+    );
+  });
+
+  test.each([
+    [
+      'another number of bits',
+      { bits: 3 },
+      /quantised \(com\.microsoft::MatMulNBits, 3 bits\); kernels unpack/,
+    ],
+    ['blocks of another size', { block_size: 64 }, /are not stored as MatMulNBits describes them/],
+  ] as const)('LOTR6002: %s', (_, attrs, why) => {
+    const model = packedModel(NIBBLES, attrs);
+    rewrite(model, { rank: 2, targets: ['q'] });
+    expect(() => contract(model, { packed: true })).toThrow(why);
+  });
+});
+
+type Case = readonly [
+  string,
+  AdapterSpec,
+  Packing,
+  KernelDtype,
+  bound: number,
+  { readonly tf32?: boolean; readonly lent?: boolean },
+];
+const CASES: readonly Case[] = [
+  ['4 bits in bfloat16, in memory of the caller', LOTR, NIBBLES, 'bf16', 1e-2, { lent: true }],
+  ['8 bits in float32', LORA, BYTES, 'f32', EXACT, {}],
+  ['4 bits in tf32', LOTR, { ...NIBBLES, block: 16, zeros: null }, 'f32', 2e-3, { tf32: true }],
+  ['8 bits in float16', LOTR, BYTES, 'f16', 2e-3, {}],
+];
+
+/** Wrong calls, and what is said; `bytes`: those of the weight of q. */
+const wrong = (bytes: number): readonly (readonly [CudaCall, string])[] => [
+  [['set', 'q.q', [1]], `1: q.q is 37 x ${bytes / 37}, not 1 numbers`],
+  [['set', 'q.q', new Float32Array(bytes)], '1: q.q is packed: use lotrc_set_packed'],
+  [['set_packed', 'q.scale', [1]], '1: q.scale is not packed: use lotrc_set'],
+  [['set_packed', 'q.q', [1, 2]], `1: q.q has ${bytes} bytes, not 2`],
+  [['set_packed', 'nobody', [1]], '1: there is no tensor nobody here'],
+  [['read', 'W_0', bytes, 'unread'], '1: W_0 is packed: use lotrc_buffer'],
+];
+
+describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels on the CPU', () => {
+  const agrees = (...[, spec, how, dtype, bound, { tf32 = false, lent = false }]: Case) => {
+    const found = packedContraction(spec, how);
+    const plan = choose(found, { device, tokens: 300, purpose: 'train', dtype, strategy: 'split' });
+    const tokens = 41;
+    const { stored, packed, dense } = packedTensors(how);
+    const factors = tensorsOf(placesOf(plan.buffers, 'step'), 5);
+    const plain = { ...stored, 'q.bias': [...values(37, 2)], ...factors };
+    const inputs = inputsOf(plan, tokens);
+    const { pass, read, stepped, check } = twoPasses(found, plan, { ...plain, ...dense }, inputs);
+    const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
+    const step: CudaCall = ['step', 'adamw', STEPPING.adamw!.numbers];
+    const refused = wrong(packed['q.q']!.length);
+    const calls: CudaCall[] = [
+      ...Object.entries(packed).map(([name, data]): CudaCall => [lent ? 'bind' : 'set_packed', name, data]),
+      ...Object.entries(plain).map(([name, data]): CudaCall => ['set', name, data]),
+      ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
+      ...pass,
+      ...read.map((name) => reading(name)),
+      step,
+      ...stepped.map((name) => reading(name)),
+      ...refused.map(([call]) => call),
+      ...pass,
+      ...read.map((name) => reading(name, `${name} again`)),
+      step,
+      ...stepped.map((name) => reading(name, `${name} twice`)),
+    ];
+    const answer = runLibrary(cudaHost(plan, ['sm_80'], { tf32 }), tokens, calls, { checked: true });
+    expect(answer.messages).toEqual(refused.map(([, says]) => says));
+    check(answer.reads, bound);
+  };
+  test.each(CASES)('%s: forward, backward and a step agree with float64', { timeout: 300_000 }, agrees);
+});
+
+describe.skipIf(!hasCompiler('nvcc') || !EVERYTHING)('nvcc', () => {
+  test('compiles the library over packed weights without a warning', { timeout: 300_000 }, () => {
+    const files = cudaHost(planOf('bf16'), ['sm_80']);
+    const some = files.flatMap(({ path }) => (/adapters\.cu$|layer_0|dx_0/.test(path) ? [path] : []));
+    compileLibrary(files, some, ['sm_80']);
+  });
+});

@@ -1,0 +1,208 @@
+import type { UnitType } from '../../src/backends/kernel/ir/units.js';
+import type {
+  KernelDtype,
+  Launch,
+  MatrixRef,
+  Packed,
+  Product,
+  TileSchedule,
+} from '../../src/backends/kernel/model/types.js';
+import { type KernelCase, make, typedSegment as part, ROUND, values } from './kernel-cases.js';
+import { unpacked } from './kernel-sim/units.js';
+import { type Memory, runLaunch } from './run-plan.js';
+
+/** How a weight is packed; the type of its zero points, or none. */
+export interface Packing {
+  readonly bits: 4 | 8;
+  readonly block: number;
+  readonly scales: KernelDtype;
+  readonly zeros: KernelDtype | 'u8' | null;
+}
+
+/** A packed weight (rows, cols) as ONNX Runtime stores it, and its numbers in f32. */
+export interface PackedData {
+  readonly bytes: Uint8Array;
+  readonly scales: Float32Array;
+  readonly zeros: Float32Array | Uint8Array | null;
+  readonly numbers: readonly number[];
+}
+
+/** A made weight: bytes that differ, blocks that are filled up with what must not be seen, scales and zero points of every block. */
+export function packedData(rows: number, cols: number, how: Packing, seed: number): PackedData {
+  const { bits, block } = how;
+  const blocks = Math.ceil(cols / block);
+  const bytes = Uint8Array.from(
+    { length: (rows * blocks * block * bits) / 8 },
+    (_, at) => (at * 71 + (at >> 3) * 29 + 13 * seed) % 256,
+  );
+  const scales = values(rows * blocks, seed).map((value) =>
+    ROUND[how.scales](0.4 * Math.abs(value) * 2 ** -bits + 0.01),
+  );
+  const range = 2 ** bits;
+  const points = Array.from({ length: rows * blocks }, (_, at) => (at * 5 + seed) % range);
+  const rowBytes = Math.ceil((blocks * bits) / 8);
+  const packed = new Uint8Array(rows * rowBytes);
+  for (const [at, point] of points.entries()) {
+    const [row, own] = [Math.floor(at / blocks), at % blocks];
+    packed[row * rowBytes + Math.floor((own * bits) / 8)]! |= point << ((own * bits) % 8);
+  }
+  const { zeros } = how;
+  // zero points in the type of the scales need not be whole
+  const floats = Float32Array.from(points, (point) =>
+    ROUND[zeros === 'u8' ? 'f32' : (zeros ?? 'f32')](point + 0.25),
+  );
+  const zeroAt = (at: number) => (zeros === null ? range / 2 : zeros === 'u8' ? points[at]! : floats[at]!);
+  const words = wordsOf(bytes);
+  const each = 32 / bits;
+  const numbers = Array.from({ length: rows * cols }, (_, at) => {
+    const [row, col] = [Math.floor(at / cols), at % cols];
+    const own = row * blocks + Math.floor(col / block);
+    const place = row * blocks * block + col;
+    return unpacked(words[Math.floor(place / each)]!, bits, place % each, zeroAt(own), scales[own]!);
+  });
+  return { bytes, scales, zeros: zeros === null ? null : zeros === 'u8' ? packed : floats, numbers };
+}
+
+/** Bytes as words, the lowest byte first. */
+export const wordsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint32Array =>
+  Uint32Array.from({ length: byteLength / 4 }, (_, at) =>
+    new DataView(buffer, byteOffset).getUint32(4 * at, true),
+  );
+
+/** The case with these second operands packed; what it should give follows from their numbers, rounded to what is multiplied. */
+function packing(
+  one: KernelCase,
+  names: readonly string[],
+  how: Packing,
+  round: (value: number) => number,
+): KernelCase {
+  const work = one.launch.work as Product;
+  const buffers = { ...one.buffers };
+  const multiplied = new Set(work.segments.flatMap(({ a, b }) => [a.matrix.buffer, b.matrix.buffer]));
+  const memory: Memory = new Map(
+    Object.entries(one.buffers).map(([name, data]) => [
+      name,
+      Float64Array.from(multiplied.has(name) ? data.map(round) : data),
+    ]),
+  );
+  const matrixOf = (matrix: MatrixRef): MatrixRef => {
+    const { buffer } = matrix;
+    if (!names.includes(buffer)) return matrix;
+    const data = packedData(Number(matrix.rows), Number(matrix.cols), how, buffer.charCodeAt(0));
+    memory.set(buffer, Float64Array.from(data.numbers, round));
+    buffers[buffer] = wordsOf(data.bytes);
+    buffers[`${buffer}_scales`] = data.scales;
+    if (data.zeros)
+      buffers[`${buffer}_zeros`] =
+        data.zeros instanceof Uint8Array ? Uint32Array.from(data.zeros) : data.zeros;
+    const packed: Packed = {
+      bits: how.bits,
+      block: how.block,
+      scales: { buffer: `${buffer}_scales`, dtype: how.scales, offset: 0 },
+      zeros: how.zeros && { buffer: `${buffer}_zeros`, dtype: how.zeros, offset: 0 },
+    };
+    return { ...matrix, packed };
+  };
+  const segments = work.segments.map(({ a, b, inner }) => ({
+    a,
+    b: { ...b, matrix: matrixOf(b.matrix) },
+    inner,
+  }));
+  const launch: Launch = { ...one.launch, work: { ...work, segments } };
+  // on numbers that are unpacked
+  runLaunch(launch, memory, one.bound as { M: number });
+  return { ...one, launch, buffers, expected: memory.get(one.out)! };
+}
+
+/** Tiles of four warps, two by two. */
+const FOUR: Partial<TileSchedule> = { BM: 32, BN: 32, BK: 32, TM: 16, TN: 16, vec: 4, stages: 3, warps: 4 };
+/** Eight by eight invocations without matrix units. */
+const LANES: Partial<TileSchedule> = { BM: 16, BN: 16, BK: 16, TM: 2, TN: 2, warps: 0, stages: 1 };
+
+/**
+ * Products with packed second operands in one type, null: float32 on CUDA cores. Both ways to read the weight (forward, and dx over
+ * two layers), sums in parts, lengths that blocks do not divide and odd numbers of outputs and of blocks; 4 and 8 bits, without
+ * zero points and with packed and plain ones, blocks of which one, two and four words are loaded at once.
+ */
+export function packedCases(unit: UnitType | null): readonly KernelCase[] {
+  const type: KernelDtype = unit === 'tf32' || unit === null ? 'f32' : unit;
+  const schedule = unit === null ? LANES : FOUR;
+  const of = (name: string, names: readonly string[], how: Packing, made: Parameters<typeof make>[1]) =>
+    packing(
+      make(`packed_${name}_${unit ?? 'f32'}`, {
+        ...(unit ? { unit } : {}),
+        ...made,
+        schedule: { ...schedule, ...made.schedule },
+      }),
+      names,
+      how,
+      ROUND[unit ?? 'f32'],
+    );
+  return [
+    of(
+      'forward',
+      ['w'],
+      { bits: 4, block: 32, scales: 'f32', zeros: 'u8' },
+      {
+        rows: 'M',
+        cols: 37,
+        segments: [part(['x', 'w'], ['M', 83, 37], type, { b: true }), part(['p', 'l'], ['M', 3, 37], type)],
+        M: 41,
+        epilogue: { scale: 0.75, bias: { buffer: 'bias', dtype: 'f32', offset: 2 } },
+      },
+    ),
+    of(
+      'forward_small_blocks',
+      ['w'],
+      { bits: 4, block: 16, scales: 'f16', zeros: null },
+      {
+        rows: 'M',
+        cols: 33,
+        segments: [part(['x', 'w'], ['M', 40, 33], type, { b: true })],
+        M: 5,
+      },
+    ),
+    of(
+      'forward_in_parts',
+      ['w'],
+      { bits: 8, block: 32, scales: 'bf16', zeros: 'u8' },
+      {
+        rows: 'M',
+        cols: 19,
+        segments: [part(['x', 'w'], ['M', 150, 19], type, { b: true })],
+        M: 7,
+        schedule: { splitK: 3 },
+      },
+    ),
+    of(
+      'dx_of_siblings',
+      ['w', 'v'],
+      { bits: 4, block: 64, scales: 'f16', zeros: 'f16' },
+      {
+        rows: 'M',
+        cols: 90,
+        segments: [
+          part(['dq', 'w'], ['M', 17, 90], type),
+          part(['dk', 'v'], ['M', 35, 90], type),
+          part(['dp', 'r'], ['M', 3, 90], type, { b: true }),
+        ],
+        M: 33,
+        epilogue: { accumulate: true, scale: -2 },
+      },
+    ),
+    of(
+      'dx_of_bytes',
+      ['w'],
+      { bits: 8, block: 16, scales: 'f32', zeros: null },
+      {
+        rows: 'M',
+        cols: 72,
+        segments: [
+          part(['dy', 'w'], ['M', 40, 72], type),
+          part(['dp', 'r'], ['M', 8, 72], type, { b: true }),
+        ],
+        M: 18,
+      },
+    ),
+  ];
+}
