@@ -2,7 +2,7 @@ import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
 import { trainedOf } from '../../src/backends/host/shared/steps.js';
 import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/shared/tables.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
-import type { AdaptedLayer, Group } from '../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayer, AdaptedLayers, Group } from '../../src/backends/kernel/model/layers.js';
 import type { BufferPlan, KernelDtype, KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
 import { choose, type PlanOptions } from '../../src/backends/kernel/plan/choose.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
@@ -77,17 +77,19 @@ export function wholePlan(sketch: Sketch, options: PlanOptions & { readonly tf32
   const rowBlock = rowBlockOf(plan);
   const bound = { M: tokens, rowBlock, rowBlocks: Math.ceil(tokens / rowBlock) };
   const table = Array.from({ length: bound.rowBlocks }, (_, block) => (2 * block + 1) % adapters);
-  const own = tensorsOf(
-    sketch,
-    plan,
-    contraction.regions.flatMap(({ layers }) => layers),
-  );
+  const own = tensorsOf(sketch, plan, contraction);
   return {
     plan,
     launches: inOrder(plan),
     bound,
     buffers: filled(plan, bound, table, own),
-    expected: expectedOf(plan, own, (row) => table[Math.floor(row / rowBlock)]!, ROUND[dtype]),
+    expected: expectedOf(
+      plan,
+      contraction.groups[0]!,
+      own,
+      (row) => table[Math.floor(row / rowBlock)]!,
+      ROUND[dtype],
+    ),
   };
 }
 
@@ -104,7 +106,7 @@ function inOrder(plan: KernelPlan): readonly Launch[] {
 }
 
 /** Numbers of every tensor of the model, as they are stored; factors of several adapters one after another. */
-function tensorsOf(sketch: Sketch, plan: KernelPlan, layers: readonly AdaptedLayer[]) {
+function tensorsOf(sketch: Sketch, plan: KernelPlan, { groups, regions }: AdaptedLayers) {
   const tensors = new Map<string, Float32Array>();
   const add = (name: string, count: number, scale: number) => {
     if (!tensors.has(name))
@@ -113,13 +115,13 @@ function tensorsOf(sketch: Sketch, plan: KernelPlan, layers: readonly AdaptedLay
         values(count, tensors.size + 5).map((value) => scale * value),
       );
   };
-  for (const layer of layers) {
+  for (const layer of regions.flatMap(({ layers }) => layers)) {
     add(layer.x, plan.tokens * sketch.in, 1);
     add(`d${layer.y}`, plan.tokens * sketch.out, 1);
     add(layer.weight, sketch.in * sketch.out, 1 / Math.sqrt(sketch.in));
     if (layer.bias) add(layer.bias, sketch.out, 1);
     for (const [k, name] of layer.factors.entries()) {
-      const { shape } = plan.groups[0]!.factors[k]!;
+      const { shape } = groups[0]!.factors[k]!;
       add(name, plan.adapters * sizeOf(shape), shape.length === 1 ? 1 : 1 / Math.sqrt(shape[0]!));
     }
   }
@@ -138,11 +140,11 @@ function filled(
     shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? bound[extent]! : extent), 1);
   const buffers: Record<string, Float32Array | Uint32Array> = {};
   for (const buffer of plan.buffers) {
-    const { name, dtype, cleared } = buffer;
+    const { name, dtype, cleared, own } = buffer;
     buffers[name] =
       dtype === 'u32'
         ? Uint32Array.from(table)
-        : new Float32Array(elementsOf(buffer)).fill(cleared ? 0 : Number.NaN);
+        : new Float32Array(elementsOf(buffer)).fill(cleared || own ? 0 : Number.NaN);
   }
   const dtypes = new Map(plan.buffers.map(({ name, dtype }) => [name, dtype]));
   for (const life of ['weight', 'step'] as const) {
@@ -179,12 +181,12 @@ const numberOf = ({ regions }: KernelPlan, layer: AdaptedLayer): number =>
 /** The definition, layer by layer: y = act(x (W + s F_1 ... F_n) + b), and its gradients. */
 function expectedOf(
   plan: KernelPlan,
+  group: Group,
   tensors: ReadonlyMap<string, Float32Array>,
   adapterOf: (row: number) => number,
   round: (value: number) => number,
 ): readonly Expected[] {
   const training = plan.purpose === 'train';
-  const [group] = plan.groups as readonly [Group];
   const found = new Map<string, Matrix>();
   const add = (name: string, value: Matrix) =>
     found.set(name, found.has(name) ? plus(found.get(name)!, value) : value);

@@ -72,6 +72,14 @@ const MORE: typeof TRAINING = [
   ['lora', LORA, 'split', 13, 70, F32],
   ['lora in float16', LORA, 'split', 13, 70, { dtype: 'f16', bound: 2e-3 }],
   ['lora in float16 on warpgroups', LORA, 'split', 300, 65, { dtype: 'f16', bound: 2e-3, warpgroups: EVEN }],
+  [
+    'lora of rank 3 on warpgroups',
+    LORA,
+    'split',
+    300,
+    65,
+    { dtype: 'f16', bound: 2e-3, warpgroups: { ...EVEN, rank: 3 } },
+  ],
   ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', tf32: true, bound: 2e-3 }],
 ];
 

@@ -1,17 +1,28 @@
 import { describe, expect, test } from 'vitest';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import type { ScheduleRow } from '../../../src/backends/kernel/model/types.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
+import { contractionOf } from '../../support/contraction.js';
 import { runSequences } from '../../support/cuda.js';
 import { profile } from '../../support/devices.js';
 import { type Drawn, draw } from '../../support/draw.js';
-import { everyNth } from '../../support/everything.js';
+import { allOrFirst, everyNth } from '../../support/everything.js';
 import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 
 /** Rounding of operands and of what a launch hands to the next, over the largest number of a result. */
 const ALLOWED = { f32: 2e-6, tf32: 3e-3, f16: 3e-3, bf16: 2e-2 } as const;
 const allowedFor = ({ options: { dtype, tf32 } }: Drawn) => ALLOWED[tf32 ? 'tf32' : dtype!];
+
+/** LoRA with a vector along the rank. */
+const RANK_VECTOR = {
+  method: 'rank-vector',
+  delta: 'ir,r,ro->io',
+  factors: [LORA.factors[0]!, { ...LORA.factors[1]!, name: 'd' }, LORA.factors[1]!],
+};
 
 /** Half of them outside of CI. More of them: `LOTRC_DRAWS=10 npx vitest run test/backends/kernel/whole-plans.test.ts` draws ten times as many. */
 const MORE = Number(process.env.LOTRC_DRAWS ?? 1);
@@ -69,6 +80,38 @@ describe('several adapters in a batch, token form', () => {
     expect(whole.bound).toMatchObject({ rowBlock: 24, rowBlocks: 3 });
     const { name, error } = worstOf(whole, interpreted(whole));
     expect(error, name).toBeLessThan(ALLOWED.f32);
+  });
+});
+
+describe('a rank that is not a multiple of 8 keeps warpgroups', () => {
+  const h100 = profile('h100', 'cuda');
+  test.each(
+    allOrFirst([
+      ['lotr', { factors: 3, rank: 3 }],
+      ['lora, layers with factors of their own side by side', { factors: 2, ownA: true, rank: 4 }],
+      ['vectors in the rank', { factors: RANK_VECTOR, rank: 5 }],
+    ] as const),
+  )('%s: factors with zeros up to it, the same results', (_, sketch) => {
+    const layers = { ...sketch, in: 64, out: 72, inputs: [['q', 'k'], ['o']] } as const;
+    const options = { device: h100, dtype: 'bf16', purpose: 'train', strategy: 'split' } as const;
+    const many = loweredPlan(choose(contractionOf(layers), { ...options, tokens: 1024 }), false, {
+      warpgroups: true,
+    });
+    const products = many.regions.flatMap(({ forward, backward }) => [...forward, ...backward]);
+    const wide = products.filter(({ family }) => family === 'gemm');
+    expect(wide.map(({ name, warpgroups }) => [name, warpgroups !== undefined])).toEqual(
+      ['layer_0', 'layer_1', 'dx_0', 'layer_2', 'dx_1'].map((name) => [name, true]),
+    );
+    const whole = wholePlan(layers, { ...options, tokens: 19 });
+    const { name, error } = worstOf(whole, interpreted(whole));
+    expect(error, name).toBeLessThan(ALLOWED.bf16);
+    expect(error, name).toBeGreaterThan(0);
+  });
+
+  test('not where widths keep warpgroups away as well', () => {
+    const sketch = { factors: 3, rank: 3, in: 64, out: 41, inputs: [['q']] } as const;
+    const plan = choose(contractionOf(sketch), { device: h100, dtype: 'bf16', tokens: 64, purpose: 'train' });
+    expect(plan.regions[0]!.region.rank).toBe(3);
   });
 });
 

@@ -38,12 +38,14 @@ export function layerKindsOf({ regions, groups }: KernelPlan): readonly LayerKin
     // calls of functions over packed products have other names
     if (layer.packed) continue;
     const group = groups.find(({ id }) => id === layer.group)!;
-    const { scale, delta, form, extents } = group;
+    const { scale, delta, form } = group;
+    // operators read the factors of the model
+    const extents = group.unpadded ?? group.extents;
     const kind: LayerKind = {
       stem: stemOf(group),
       in: layer.in,
       out: layer.out,
-      rank: layer.rank,
+      rank: form.inner.reduce((all, letter) => all * extents[letter]!, 1),
       transposed: layer.weightStored === 'oi',
       scale,
       delta,

@@ -101,8 +101,8 @@ export function placesOf(
       places[tensor].push(transposed ? { ...place, transposed: true } : place);
     }
   }
-  for (const { name, shape, from, sideBySide, life: own } of buffers) {
-    if (own !== life || !from) continue;
+  for (const { name, shape, from, sideBySide, own, life: lives } of buffers) {
+    if (lives !== life || !from) continue;
     const parts = life === 'step' ? adapters : 1;
     const [rows, cols] =
       shape.length === 1 ? [1, Number(shape[0])] : [Number(shape[0]) / parts, Number(shape[1])];
@@ -110,7 +110,8 @@ export function placesOf(
     for (const [index, tensor] of from.entries()) {
       const offset = sideBySide ? index * width : index * height * width;
       places[tensor] ??= [];
-      places[tensor].push({ buffer: name, offset, rows: height, cols: width, rowStride: cols });
+      const [ownRows, ownCols] = own ?? [height, width];
+      places[tensor].push({ buffer: name, offset, rows: ownRows, cols: ownCols, rowStride: cols });
     }
   }
   return places;

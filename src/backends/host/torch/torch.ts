@@ -59,8 +59,8 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
   );
   const arrays = Object.fromEntries(
     plan.groups.flatMap((group) =>
-      group.factors.flatMap(({ shape, tensors }) =>
-        shape.length === 2 ? [] : tensors.map((name) => [name, shape] as const),
+      group.factors.flatMap(({ shape, own = shape, tensors }) =>
+        shape.length === 2 ? [] : tensors.map((name) => [name, own] as const),
       ),
     ),
   );

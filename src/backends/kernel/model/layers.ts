@@ -75,6 +75,8 @@ export interface GroupFactor {
   readonly share: Share;
   /** of its tensors; a layer may read a leading part */
   readonly shape: readonly number[];
+  /** the shape of the tensors themselves where `shape` has room for more: the rest is zero */
+  readonly own?: readonly number[];
   /** each once: one for a shared factor, one per site, in the order of the sites, for their own */
   readonly tensors: readonly string[];
   /** false: the factor is frozen, and its gradient is not computed */
@@ -90,6 +92,8 @@ export interface Group {
   readonly form: KernelForm;
   /** of the letters of delta */
   readonly extents: Readonly<Record<string, number>>;
+  /** those of the model, where a rank has room for more */
+  readonly unpadded?: Readonly<Record<string, number>>;
   readonly in: number;
   readonly out: number;
   readonly rank: number;

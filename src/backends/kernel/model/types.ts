@@ -136,6 +136,8 @@ export interface BufferPlan {
   readonly from?: readonly string[];
   /** the value of the model that the buffer holds: x that a region reads, y that a layer gives, or its gradient */
   readonly value?: string;
+  /** rows and columns of each tensor of `from` where it has room for more: the rest is zero */
+  readonly own?: readonly [rows: number, cols: number];
   /** the tensors of `from` are side by side (along axis 1) instead */
   readonly sideBySide?: true;
   /** what fills parts of the buffer instead; the rest is zero */

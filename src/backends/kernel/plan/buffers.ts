@@ -80,7 +80,8 @@ export class Buffers {
     if (!layer.beside) return this.#side(layer, 'down');
     const cols = region.downs.length * region.rank;
     const shape = [this.adapters * region.in, cols];
-    const name = this.#besides(this.#besideName(region), shape, region.downs);
+    const { own } = this.groupOf(region.group).factors[this.groupOf(region.group).form.down.bare!]!;
+    const name = this.#besides(this.#besideName(region), shape, region.downs, own);
     return this.#ofAdapter(dense(name, this.target.dtype, region.in, cols));
   }
 
@@ -257,8 +258,13 @@ export class Buffers {
    * may begin, because a 16-bit number in the middle of a word cannot be written alone. Returns the name of the buffer
    * that products read.
    */
-  #besides(master: string, shape: readonly Extent[], from: readonly string[]): string {
-    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from, sideBySide: true });
+  #besides(
+    master: string,
+    shape: readonly Extent[],
+    from: readonly string[],
+    own?: readonly number[],
+  ): string {
+    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from, ...ownOf(own), sideBySide: true });
     const { dtype } = this.target;
     if (dtype === 'f32') return master;
     this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
@@ -303,13 +309,13 @@ export class Buffers {
   /** The buffer of a tensor of factor `k`, f32, and where the tensor begins in it. */
   #home(groupId: string, k: number, tensor: string): { readonly buffer: string; readonly offset: number } {
     const { group, index } = this.#groups.get(groupId)!;
-    const { shape, tensors } = group.factors[k]!;
-    const own = this.#wide.get(tensor);
-    const from = own === undefined ? tensors : [tensor];
-    const buffer = own ?? `${bufferName(group, k)}_${index}`;
+    const { shape, tensors, own } = group.factors[k]!;
+    const wide = this.#wide.get(tensor);
+    const from = wide === undefined ? tensors : [tensor];
+    const buffer = wide ?? `${bufferName(group, k)}_${index}`;
     const [rows, cols] = [shape.slice(0, -1).reduce((all, extent) => all * extent, 1), shape.at(-1)!];
     const stacked = [this.adapters * from.length * rows, cols];
-    this.#add({ name: buffer, dtype: 'f32', shape: stacked, life: 'step', from });
+    this.#add({ name: buffer, dtype: 'f32', shape: stacked, life: 'step', from, ...ownOf(own) });
     return { buffer, offset: from.indexOf(tensor) * rows * cols };
   }
 
@@ -491,6 +497,10 @@ export class Buffers {
  * of 16 bytes.
  */
 export const borderOf = ({ downs, rank }: LayerRegion): number => 8 * Math.ceil((downs.length * rank) / 8);
+
+/** A tensor's own rows and columns. */
+const ownOf = (shape: readonly number[] | undefined): Pick<BufferPlan, 'own'> =>
+  shape ? { own: [shape.length === 1 ? 1 : shape[0]!, shape.at(-1)!] } : {};
 
 /** Rows and columns of what x, or P, is multiplied by. */
 const sideShape = (layer: AdaptedLayer, which: 'down' | 'up'): readonly [number, number] =>

@@ -16,6 +16,7 @@ import { Buffers } from './buffers.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
+import { withPaddedRanks } from './padded-ranks.js';
 import { pickSchedule } from './schedule.js';
 import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
@@ -54,10 +55,13 @@ const WIDEN = { tokens: 64, rank: 16 } as const;
  * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
  * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
  */
-export function choose(contraction: AdaptedLayers, options: PlanOptions): KernelPlan {
+export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan {
   const { device, tokens, purpose } = options;
-  const dtype = options.dtype ?? contraction.dtype;
+  const dtype = options.dtype ?? layers.dtype;
   const adapters = options.adapters ?? 1;
+  // warpgroups multiply neither for several adapters nor what a library multiplies
+  const asItIs = adapters > 1 || options.strategy === 'bordered';
+  const contraction = asItIs ? layers : withPaddedRanks(layers, device, dtype);
   if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
   if (adapters > 1 && purpose === 'train') throw new Error('several adapters in one batch are for serving');
   if (

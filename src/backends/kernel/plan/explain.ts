@@ -41,7 +41,7 @@ function headline({ device, dtype, tokens, purpose, adapters }: KernelPlan): str
 }
 
 function groupLine(
-  { id, method, delta, rank, scale, sites, factors, in: inn, out }: Group,
+  { id, method, delta, form, extents, unpadded, rank, scale, sites, factors, in: inn, out }: Group,
   purpose: KernelPlan['purpose'],
 ): string {
   const sharing = [
@@ -57,10 +57,11 @@ function groupLine(
   ].join(', ');
   const count = sites.length === 1 ? '1 layer' : `${sites.length} layers`;
   const names = factors.map(({ name }) => name).join(' ');
+  const room = unpadded ? ` (stored with zeros up to ${extents[form.inner[0]!]})` : '';
   const formula = isChain(deltaTerm(delta))
     ? `y = x W + s x ${names}`
     : `y = x W + s x D, D = ${delta} of ${names}`;
-  return `group ${id}: ${method}, ${formula}, ${inn} x ${out}, rank ${rank}, s = ${Number(scale.toPrecision(6))}, ${count}; ${sharing}`;
+  return `group ${id}: ${method}, ${formula}, ${inn} x ${out}, rank ${rank}${room}, s = ${Number(scale.toPrecision(6))}, ${count}; ${sharing}`;
 }
 
 /** Which layers read one instance of a factor. */
