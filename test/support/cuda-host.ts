@@ -178,9 +178,13 @@ export function runLibrary(
     '  }',
     '  shim_allocations_left = -1;',
     ...(library ? failing : []),
+    // on one device, called while another is the current one
+    '  shim_device = shim_home = 1;',
     `  check(lotrc_create(&a, ${tokens}, nullptr));`,
+    '  shim_device = 0;',
     ...body.map((line) => `  ${line}`),
     '  lotrc_destroy(a);',
+    '  if (shim_device != 0) return 8;',
     '  give_back();',
     '  std::fclose(out);',
     `  if ((shim_rings > 0) != ${warpgroups}) return 6;`,

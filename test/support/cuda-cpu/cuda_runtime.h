@@ -31,6 +31,10 @@ static long shim_held = 0;
 static long shim_launches = 0, shim_cleared = 0;
 static bool shim_counts_only = false;
 
+// the current device, and the one that everything is to run on; -1: any
+static int shim_device = 0, shim_home = -1;
+static bool shim_away() { return shim_home >= 0 && shim_device != shim_home; }
+
 static const char *cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory" : "invalid argument";
 }
@@ -50,11 +54,13 @@ static cudaError_t cudaFree(void *memory) {
 static cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
 static cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
 static cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
+  if (shim_away()) return cudaErrorInvalidValue;
   shim_cleared += static_cast<long>(bytes);
   std::memset(to, value, bytes);
   return cudaSuccess;
 }
 static cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  if (shim_away()) return cudaErrorInvalidValue;
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
@@ -71,7 +77,11 @@ enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
 static const unsigned long long cudaEnableDefault = 0;
 static cudaError_t cudaGetDevice(int *device) {
-  *device = 0;
+  *device = shim_device;
+  return cudaSuccess;
+}
+static cudaError_t cudaSetDevice(int device) {
+  shim_device = device;
   return cudaSuccess;
 }
 static cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int) {
@@ -95,10 +105,11 @@ static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncA
   shim_allowed.emplace_back(reinterpret_cast<const void *>(kernel), bytes);
   return cudaSuccess;
 }
-static cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+static cudaError_t cudaStreamSynchronize(cudaStream_t) { return shim_away() ? cudaErrorInvalidValue : cudaSuccess; }
 template <class... Parameters, class... Arguments>
 static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments... arguments) {
   const dim3 grid = config->gridDim;
+  if (shim_away()) return cudaErrorInvalidValue;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
   size_t most = 48 << 10;
   for (const auto &[allowed, bytes] : shim_allowed)

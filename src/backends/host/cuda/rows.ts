@@ -74,7 +74,7 @@ export function cmakeText(
     `set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)`,
   ];
   return [
-    '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
+    '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer; 12.0 for 90a.',
     'cmake_minimum_required(VERSION 3.24)',
     '# before project(), which would set what the compiler takes by default',
     'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)',

@@ -97,6 +97,7 @@ struct Library {
 struct lotrc_adapters {
   uint32_t tokens = 0;              // most rows of a call
   uint32_t rows = 0;                // those of this call
+  int device = 0;                   // where everything is
   cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
@@ -125,7 +126,8 @@ struct lotrc_adapters {
   std::string message;
 };
 
-static std::string create_message;
+// of lotrc_create, for the thread that called it
+static thread_local std::string create_message;
 
 static lotrc_status fail(lotrc_adapters *a, lotrc_status status, std::string why) {
   (a ? a->message : create_message) = std::move(why);
@@ -216,6 +218,24 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
                           Arguments... arguments) {
   return launch_with(0, a, kernel, grid, threads, arguments...);
 }
+
+// The library's device is the current one for as long as a call takes.
+class OnDevice {
+ public:
+  explicit OnDevice(const lotrc_adapters *a) {
+    if (!a || cudaGetDevice(&before) != cudaSuccess || before == a->device) return;
+    changed = cudaSetDevice(a->device) == cudaSuccess;
+  }
+  OnDevice(const OnDevice &) = delete;
+  OnDevice &operator=(const OnDevice &) = delete;
+  ~OnDevice() {
+    if (changed) cudaSetDevice(before);
+  }
+
+ private:
+  int before = 0;
+  bool changed = false;
+};
 
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
@@ -393,7 +413,8 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
   a->tokens = a->rows = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
-  cudaError_t error = allocate(a);
+  cudaError_t error = cudaGetDevice(&a->device);
+  if (error == cudaSuccess) error = allocate(a);
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
   if (error == cudaSuccess) error = prepare(a);
@@ -417,6 +438,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
+  const OnDevice on(a);
   cudaStreamSynchronize(a->stream);
 #if EMIT_LIBRARY
   close_library(a);
@@ -439,6 +461,7 @@ static lotrc_status set(lotrc_adapters *a, uint32_t adapter, const char *tensor,
 #else
 static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
 #endif
+  const OnDevice on(a);
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
 #if EMIT_MERGING
   if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights: unmerge first");
@@ -493,6 +516,7 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
 #if EMIT_PACKED
 
 lotrc_status lotrc_set_packed(lotrc_adapters *a, const char *tensor, const void *bytes, size_t count) {
+  const OnDevice on(a);
   if (!a || !tensor || !bytes) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   bool known = false;
   for (const Place &place : PLACES) {
@@ -523,6 +547,7 @@ lotrc_status lotrc_set_adapter(lotrc_adapters *a, uint32_t adapter, const char *
 }
 
 lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_blocks, size_t blocks) {
+  const OnDevice on(a);
   if (!a || !of_blocks) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const size_t wanted = tiles(a, LOTRC_ROW_BLOCK);
   if (blocks != wanted)
@@ -541,6 +566,7 @@ static lotrc_status unaligned(lotrc_adapters *a, const char *what) {
 static bool aligned(const void *memory) { return reinterpret_cast<uintptr_t>(memory) % LOTRC_ALIGNMENT == 0; }
 
 lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
+  const OnDevice on(a);
   if (!a || !tensor || !device) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
 #if EMIT_MERGING
   if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights: unmerge first");
@@ -568,6 +594,7 @@ lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
 }
 
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
+  const OnDevice on(a);
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
   if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
@@ -613,6 +640,7 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
 }
 
 lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data, size_t count) {
+  const OnDevice on(a);
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
@@ -627,6 +655,7 @@ lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data,
 }
 
 lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t count) {
+  const OnDevice on(a);
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
@@ -675,6 +704,7 @@ static cudaError_t forward_pass(lotrc_adapters *a, uint32_t region) {
 }
 
 lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
+  const OnDevice on(a);
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
   const RegionRow &row = REGIONS[region];
@@ -726,6 +756,7 @@ lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows,
 #else
 lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, void *const *y) {
 #endif
+  const OnDevice on(a);
   lotrc_status status = call_of(a, region, rows);
   if (status != LOTRC_OK) return status;
   if (!y) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
@@ -741,6 +772,7 @@ lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows,
 #if EMIT_MERGING
 
 lotrc_status lotrc_merge(lotrc_adapters *a) {
+  const OnDevice on(a);
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights already");
   cudaError_t error = ready(a);
@@ -751,6 +783,7 @@ lotrc_status lotrc_merge(lotrc_adapters *a) {
 }
 
 lotrc_status lotrc_unmerge(lotrc_adapters *a) {
+  const OnDevice on(a);
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   if (!a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is not in the weights");
   a->merged = false;
@@ -772,6 +805,7 @@ static cudaError_t backward_pass(lotrc_adapters *a, uint32_t region) {
 }
 
 lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
+  const OnDevice on(a);
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
   const RegionRow &row = REGIONS[region];
@@ -789,6 +823,7 @@ lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
 
 lotrc_status lotrc_backward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, const void *const *dy, void *dx, int adds,
                                const void *kept) {
+  const OnDevice on(a);
   lotrc_status status = call_of(a, region, rows);
   if (status != LOTRC_OK) return status;
   if (!dy) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
@@ -814,11 +849,13 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
 }
 
 lotrc_status lotrc_gradients(lotrc_adapters *a) {
+  const OnDevice on(a);
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   return cuda(a, epilogue(a), "gradients");
 }
 
 lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
+  const OnDevice on(a);
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   for (bool &begun : a->begun) begun = false;
   a->any_order = false;
@@ -826,6 +863,7 @@ lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
 }
 
 #insert step_check
+  const OnDevice on(a);
   cudaError_t error = epilogue(a);
   if (error == cudaSuccess) {
 #insert step_update
