@@ -109,7 +109,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     const ptx = ptxOf([layer], 'compute_80');
     // 64 x 64 results of a warp, two steps of 16 in a tile
     expect(ptx.match(/mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.bf16/g)).toHaveLength(4 * 8 * 2);
-    expect(ptx.match(/ldmatrix\.sync\.aligned\.m8n8\.x4/g)).toHaveLength(4 * 2);
+    expect(ptx.match(/ldmatrix\.sync\.aligned\.m8n8\.x4/g)).toHaveLength(2 * (4 + 4));
     expect(ptx).toMatch(/cp\.async\.cg\.shared\.global/);
     expect(ptx).not.toMatch(/\.local/);
   });

@@ -21,7 +21,10 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const decl = fragmentOf(machine.kernel, stmt.fragment);
       const load = machine.constant(loader(decl, stmt));
       const [index, at] = [machine.value(stmt.index), machine.value(stmt.at)];
-      return `f_${decl.name}[${index}] = ${load}(t, a_${stmt.tile}, ${at});`;
+      const one = `f_${decl.name}[${index}] = ${load}(t, a_${stmt.tile}, ${at});`;
+      if (!stmt.pair) return one;
+      const next = UNIT.cols * (stmt.transposed ? stmt.stride : 1);
+      return `${one} f_${decl.name}[${index} + 1] = ${load}(t, a_${stmt.tile}, ${at} + ${next});`;
     }
     case 'mma': {
       const inner = UNIT_INNER[fragmentOf(machine.kernel, stmt.a).type];

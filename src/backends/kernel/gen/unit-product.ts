@@ -48,6 +48,9 @@ export function unitProductKernel(launch: Launch): Kernel {
   return new UnitProduct(launch, work).kernel();
 }
 
+/** Rows of tiles that blocks go down before the next column. */
+const RASTER = 8;
+
 /** A segment as it is brought in: the shapes of its tiles and whether they come in vectors. */
 interface SegmentTiles {
   readonly segment: Segment;
@@ -141,15 +144,36 @@ class UnitProduct {
   }
 
   #places(): Stmt[] {
-    const { BM, BN, TM, TN } = this.launch.schedule;
+    const { BN, TM, TN } = this.launch.schedule;
     const [warp, across] = [div(this.#lane, u32(WARP)), u32(BN / TN)];
     return [
       define('lane', id('local', 0)),
-      define('row0', mul(id('group', 1), u32(BM))),
-      define('col0', mul(id('group', 0), u32(BN))),
+      ...this.#tiles(),
       ...this.#params.lookups,
       define('warp_row', mul(div(warp, across), u32(TM))),
       define('warp_col', mul(mod(warp, across), u32(TN))),
+    ];
+  }
+
+  /**
+   * The tile of a block. Blocks go down eight rows of tiles before they go on to the next column, so that those that run together
+   * read the same rows and columns.
+   */
+  #tiles(): Stmt[] {
+    const { BM, BN } = this.launch.schedule;
+    const { cols, parts } = this.work;
+    const across = typeof cols === 'number' ? Math.ceil(cols / BN) : 0;
+    if (across < 2 || parts > 1)
+      return [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
+    const rows = div(add(this.#rows, u32(BM - 1)), u32(BM));
+    const [block, first, tall] = [ref('u32', 'block'), ref('u32', 'first_tile'), ref('u32', 'tall')];
+    const own = mod(block, u32(RASTER * across));
+    return [
+      define('block', add(mul(id('group', 1), u32(across)), id('group', 0))),
+      define('first_tile', mul(div(block, u32(RASTER * across)), u32(RASTER))),
+      define('tall', min(sub(rows, first), u32(RASTER))),
+      define('row0', mul(add(first, mod(own, tall)), u32(BM))),
+      define('col0', mul(div(own, tall), u32(BN))),
     ];
   }
 
@@ -263,6 +287,8 @@ class UnitProduct {
     const { BK, TM, TN } = this.launch.schedule;
     const inner = UNIT_INNER[this.#type];
     const [down, across] = [TM / UNIT.rows, TN / UNIT.cols];
+    // two fragments of 16-bit elements in one load
+    const wide = this.#type !== 'tf32' && across % 2 === 0 ? 2 : 1;
     const place = (size: number, { pitch, transposed }: TileShape, row: U32, col: U32) => {
       const [i, j] = transposed ? [col, row] : [row, col];
       return add(mul(stage, u32(size)), add(mul(i, u32(pitch)), j));
@@ -282,15 +308,16 @@ class UnitProduct {
               transposed: a.transposed,
             },
           ]),
-          repeat(`j_${n}`, across, (j) => [
+          repeat(`j_${n}`, across / wide, (j) => [
             {
               s: 'fragment',
               fragment: 'part_b',
-              index: j,
+              index: mul(j, u32(wide)),
               tile: 'tile_b',
-              at: place(this.#sizeB, b, k, add(this.#warpCol, mul(j, u32(UNIT.cols)))),
+              at: place(this.#sizeB, b, k, add(this.#warpCol, mul(j, u32(wide * UNIT.cols)))),
               stride: b.pitch,
               transposed: b.transposed,
+              ...(wide === 2 ? { pair: true } : {}),
             },
           ]),
           repeat(`i2_${n}`, down, (i) => [

@@ -10,6 +10,7 @@ import {
   mul,
   poke,
   ref,
+  repeat,
   type Stmt,
   type U32,
   u32,
@@ -87,8 +88,7 @@ export function bring(bring: Bring): Stmt {
   const { name, array, base, shape, read, lane, threads, type, vectors } = bring;
   const step = vectors ? vectorWidth(type) : 1;
   const across = shape.width / step;
-  return loop(`e_${name}`, lane, u32(shape.height * across), u32(threads), (e) => {
-    const [down, along] = [div(e, u32(across)), mul(mod(e, u32(across)), u32(step))];
+  const copied = (down: U32, along: U32): readonly Stmt[] => {
     const [i, j] = shape.transposed ? [along, down] : [down, along];
     const [row, col] = [ref('u32', `row_${name}`), ref('u32', `col_${name}`)];
     const index = add(base, add(mul(down, u32(shape.pitch)), along));
@@ -101,5 +101,15 @@ export function bring(bring: Bring): Stmt {
         ? { s: 'copy', array, index, view: read.view, at, count: step, mask: inside }
         : poke(array, index, load(read.view, at, inside)),
     ];
-  });
+  };
+  // written out where every thread makes as many copies: it stays in its column, and the rows are a constant apart
+  if (vectors && threads % across === 0 && (shape.height * across) % threads === 0) {
+    const column = mul(mod(lane, u32(across)), u32(step));
+    return repeat(`q_${name}`, (shape.height * across) / threads, (q) =>
+      copied(add(div(lane, u32(across)), mul(q, u32(threads / across))), column),
+    );
+  }
+  return loop(`e_${name}`, lane, u32(shape.height * across), u32(threads), (e) =>
+    copied(div(e, u32(across)), mul(mod(e, u32(across)), u32(step))),
+  );
 }

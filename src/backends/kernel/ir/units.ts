@@ -28,7 +28,8 @@ export interface FragmentDecl {
 
 /**
  * - `fragment`: loads fragment `index` from a tile in workgroup memory of which the first element is at `at`: element
- *   (i, j) of the operand is at + i * stride + j, or at + j * stride + i when `transposed`;
+ *   (i, j) of the operand is at + i * stride + j, or at + j * stride + i when `transposed`; with `pair` the next fragment of b
+ *   as well, of the next UNIT.cols columns, in one load (16-bit types);
  * - `mma`: adds the product of two fragments to UNIT_RESULTS elements of a register array, from `at` on;
  * - `copy`: begins to copy `count` neighbouring elements of a buffer, 16 bytes in all, to workgroup memory; zeros when the
  *   mask is false;
@@ -47,6 +48,7 @@ export type UnitStmt =
       readonly at: U32;
       readonly stride: number;
       readonly transposed: boolean;
+      readonly pair?: true;
     }
   | {
       readonly s: 'mma';

@@ -1,6 +1,6 @@
 import { type ArrayDecl, add, type Expr, type Kernel, type U32, u32, type View } from './kir.js';
 import { conjuncts, type Facts, isConstant, isMultiple, isWarpUniform } from './ranges.js';
-import { type FragmentDecl, fragmentReach, UNIT_RESULTS, type UnitStmt } from './units.js';
+import { type FragmentDecl, fragmentReach, UNIT, UNIT_RESULTS, type UnitStmt } from './units.js';
 
 /** What the checks of a statement need from the verifier. */
 export interface UnitScope {
@@ -69,7 +69,12 @@ function fragment(stmt: Extract<UnitStmt, { s: 'fragment' }>, scope: UnitScope):
   const rows = elem === 'f32' ? 1 : 8;
   if (stmt.stride % rows !== 0 || !isMultiple(stmt.at, rows, scope.facts))
     scope.broken('matrix unit', `rows of ${tile.name} do not begin at multiples of 16 bytes`);
-  const last = add(stmt.at, u32(fragmentReach(decl, stmt.stride, stmt.transposed)));
+  if (stmt.pair && (decl.part !== 'b' || decl.type === 'tf32'))
+    scope.broken('matrix unit', `${decl.name} is not loaded in pairs`);
+  if (stmt.pair && !scope.below(add(stmt.index, u32(1)), u32(decl.count)))
+    scope.broken('in range', `a number of ${decl.name}, of ${decl.count}`);
+  const next = stmt.pair ? UNIT.cols * (stmt.transposed ? stmt.stride : 1) : 0;
+  const last = add(stmt.at, u32(next + fragmentReach(decl, stmt.stride, stmt.transposed)));
   if (!scope.below(last, u32(tile.size)))
     scope.broken('in range', `${decl.name} reaches beyond ${tile.name}, of ${tile.size}`);
   scope.reads(tile);

@@ -17,6 +17,8 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
       const { part, type } = fragment(stmt.fragment);
       const how = type === 'tf32' ? '_tf32' : '';
       const to = `${stmt.fragment}[${text(stmt.index)}]`;
+      if (stmt.pair)
+        return `load_b_pair<${stmt.transposed}>(&${to}, &${stmt.tile}[${text(stmt.at)}], ${stmt.stride}u);`;
       return `load_${part}${how}<${stmt.transposed}>(${to}, &${stmt.tile}[${text(stmt.at)}], ${stmt.stride}u);`;
     }
     case 'mma': {

@@ -83,6 +83,16 @@ LOTRC_DEVICE void load_b(unsigned *to, const T *tile, unsigned stride) {
   else ldmatrix_2_transposed(to, tile + (k + row) * stride);
 }
 
+// Two neighbouring operands b in one load: 16 columns.
+template <bool TRANSPOSED, class T>
+LOTRC_DEVICE void load_b_pair(unsigned (*to)[2], const T *tile, unsigned stride) {
+  const unsigned lane = threadIdx.x % 32, k = 8 * (lane / 8 % 2), j = 8 * (lane / 16), row = lane % 8;
+  unsigned all[4];
+  if (TRANSPOSED) ldmatrix_4(all, tile + (j + row) * stride + k);
+  else ldmatrix_4_transposed(all, tile + (k + row) * stride + j);
+  for (unsigned i = 0; i < 4; i++) to[i / 2][i % 2] = all[i];
+}
+
 // The same for tf32: 8 along the inner dimension, every element rounded by the thread that takes it.
 template <bool TRANSPOSED>
 LOTRC_DEVICE void load_a_tf32(unsigned *to, const float *tile, unsigned stride) {
