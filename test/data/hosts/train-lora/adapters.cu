@@ -89,6 +89,7 @@ static const RegionRow REGIONS[REGION_COUNT] = {
 struct lotrc_adapters {
   uint32_t tokens = 0;              // most rows of a call
   uint32_t rows = 0;                // those of this call
+  int device = 0;                   // where everything is
   cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
@@ -102,7 +103,8 @@ struct lotrc_adapters {
   std::string message;
 };
 
-static std::string create_message;
+// of lotrc_create, for the thread that called it
+static thread_local std::string create_message;
 
 static lotrc_status fail(lotrc_adapters *a, lotrc_status status, std::string why) {
   (a ? a->message : create_message) = std::move(why);
@@ -179,6 +181,24 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
                           Arguments... arguments) {
   return launch_with(0, a, kernel, grid, threads, arguments...);
 }
+
+// The library's device is the current one for as long as a call takes.
+class OnDevice {
+ public:
+  explicit OnDevice(const lotrc_adapters *a) {
+    if (!a || cudaGetDevice(&before) != cudaSuccess || before == a->device) return;
+    changed = cudaSetDevice(a->device) == cudaSuccess;
+  }
+  OnDevice(const OnDevice &) = delete;
+  OnDevice &operator=(const OnDevice &) = delete;
+  ~OnDevice() {
+    if (changed) cudaSetDevice(before);
+  }
+
+ private:
+  int before = 0;
+  bool changed = false;
+};
 
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
@@ -277,7 +297,8 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
   a->tokens = a->rows = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
-  cudaError_t error = allocate(a);
+  cudaError_t error = cudaGetDevice(&a->device);
+  if (error == cudaSuccess) error = allocate(a);
   if (error != cudaSuccess) {
     const lotrc_status status = cuda(nullptr, error, "allocating buffers");
     lotrc_destroy(a);
@@ -289,6 +310,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
+  const OnDevice on(a);
   cudaStreamSynchronize(a->stream);
   for (void *memory : a->own) cudaFree(memory);
   for (float *memory : a->moment) cudaFree(memory);
@@ -304,6 +326,7 @@ lotrc_status lotrc_set_stream(lotrc_adapters *a, void *stream) {
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
 
 static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+  const OnDevice on(a);
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   bool known = false;
   for (const Place &place : PLACES) {
@@ -342,6 +365,7 @@ static lotrc_status unaligned(lotrc_adapters *a, const char *what) {
 static bool aligned(const void *memory) { return reinterpret_cast<uintptr_t>(memory) % LOTRC_ALIGNMENT == 0; }
 
 lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
+  const OnDevice on(a);
   if (!a || !tensor || !device) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   if (!aligned(device)) return unaligned(a, tensor);
   bool known = false;
@@ -366,6 +390,7 @@ lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
 }
 
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
+  const OnDevice on(a);
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
   if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
@@ -389,6 +414,7 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
 }
 
 lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data, size_t count) {
+  const OnDevice on(a);
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
@@ -399,6 +425,7 @@ lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data,
 }
 
 lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t count) {
+  const OnDevice on(a);
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
@@ -438,6 +465,7 @@ static cudaError_t forward_pass(lotrc_adapters *a, uint32_t region) {
 }
 
 lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
+  const OnDevice on(a);
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
   const RegionRow &row = REGIONS[region];
@@ -479,6 +507,7 @@ static lotrc_status call_of(lotrc_adapters *a, uint32_t region, uint32_t rows) {
 }
 
 lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, void *const *y, void *kept) {
+  const OnDevice on(a);
   lotrc_status status = call_of(a, region, rows);
   if (status != LOTRC_OK) return status;
   if (!y) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
@@ -503,6 +532,7 @@ static cudaError_t backward_pass(lotrc_adapters *a, uint32_t region) {
 }
 
 lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
+  const OnDevice on(a);
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
   const RegionRow &row = REGIONS[region];
@@ -520,6 +550,7 @@ lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
 
 lotrc_status lotrc_backward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, const void *const *dy, void *dx, int adds,
                                const void *kept) {
+  const OnDevice on(a);
   lotrc_status status = call_of(a, region, rows);
   if (status != LOTRC_OK) return status;
   if (!dy) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
@@ -545,11 +576,13 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
 }
 
 lotrc_status lotrc_gradients(lotrc_adapters *a) {
+  const OnDevice on(a);
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   return cuda(a, epilogue(a), "gradients");
 }
 
 lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
+  const OnDevice on(a);
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   for (bool &begun : a->begun) begun = false;
   a->any_order = false;
@@ -562,6 +595,7 @@ lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
                      n->beta2 >= 0 && n->beta2 < 1;
   if (!valid || !std::isfinite(n->learning_rate + n->epsilon + n->weight_decay))
     return fail(a, LOTRC_BAD_ARGUMENT, "not the numbers of an AdamW step");
+  const OnDevice on(a);
   cudaError_t error = epilogue(a);
   if (error == cudaSuccess) {
     const double t = static_cast<double>(++a->steps);

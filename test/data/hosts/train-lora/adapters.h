@@ -45,7 +45,7 @@ typedef struct lotrc_adamw {
 } lotrc_adamw;
 
 /*
- * Makes the library's buffers on the current device. `tokens`: rows of every x, or most rows of a call that is given memory,
+ * Makes the library's buffers on the current device, which every call below makes current until it returns. `tokens`: rows of every x, or most rows of a call that is given memory,
  * 1 to LOTRC_MAX_TOKENS. `stream`: a cudaStream_t, or null for the default one; every call below is queued on it. Weights and
  * factors are zero until they are set.
  */
@@ -58,7 +58,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 lotrc_status lotrc_set_stream(lotrc_adapters *adapters, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
 
-/* Message of the last call that failed; null: of lotrc_create. Valid until the next call. */
+/* Message of the last call that failed; null: of lotrc_create in this thread. Valid until the next call. */
 const char *lotrc_message(const lotrc_adapters *adapters);
 
 /*
