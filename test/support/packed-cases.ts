@@ -64,7 +64,7 @@ export function packedData(rows: number, cols: number, how: Packing, seed: numbe
 }
 
 /** Bytes as words, the lowest byte first. */
-export const wordsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint32Array =>
+const wordsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint32Array =>
   Uint32Array.from({ length: byteLength / 4 }, (_, at) =>
     new DataView(buffer, byteOffset).getUint32(4 * at, true),
   );

@@ -10,7 +10,7 @@ import { values } from './kernel-cases.js';
 import { type PackedData, type Packing, packedData } from './packed-cases.js';
 
 /** Extents of the layers: no whole number of blocks, and an odd number of outputs. */
-export const [PACKED_IN, PACKED_OUT] = [72, 37];
+const [PACKED_IN, PACKED_OUT] = [72, 37];
 
 /** q and k of one x, q with a bias, and o of another, their weights in products of ONNX Runtime (MatMulNBits). */
 export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, number>> = {}): Model {

@@ -20,6 +20,7 @@ import { bufferName } from './buffer-names.js';
 import { buffersOf, dense, plain, type Target } from './launches.js';
 import { ADAPTERS, denseStrides, type Lettered, SITES } from './lettered.js';
 import { packedMatrix } from './packed-buffers.js';
+import { ownOf } from './padded-ranks.js';
 
 /** Which adapter each row block belongs to, when there are several in a batch. */
 export const ROW_TABLE = 'rowAdapter';
@@ -80,8 +81,9 @@ export class Buffers {
     if (!layer.beside) return this.#side(layer, 'down');
     const cols = region.downs.length * region.rank;
     const shape = [this.adapters * region.in, cols];
-    const { own } = this.groupOf(region.group).factors[this.groupOf(region.group).form.down.bare!]!;
-    const name = this.#besides(this.#besideName(region), shape, region.downs, own);
+    const { factors, form } = this.groupOf(region.group);
+    const own = ownOf(factors[form.down.bare!]!.own);
+    const name = this.#besides({ name: this.#besideName(region), shape, from: region.downs, ...own });
     return this.#ofAdapter(dense(name, this.target.dtype, region.in, cols));
   }
 
@@ -249,7 +251,7 @@ export class Buffers {
     const cols = region.layers.length * each;
     const shape = [this.adapters * region.rank, cols];
     const from = region.layers.map(({ factors }) => factors[middle]!);
-    const name = this.#besides(`Ms_${this.number(region)}`, shape, from);
+    const name = this.#besides({ name: `Ms_${this.number(region)}`, shape, from });
     return this.#ofAdapter(dense(name, this.target.dtype, region.rank, cols));
   }
 
@@ -258,13 +260,8 @@ export class Buffers {
    * may begin, because a 16-bit number in the middle of a word cannot be written alone. Returns the name of the buffer
    * that products read.
    */
-  #besides(
-    master: string,
-    shape: readonly Extent[],
-    from: readonly string[],
-    own?: readonly number[],
-  ): string {
-    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from, ...ownOf(own), sideBySide: true });
+  #besides({ name: master, shape, ...rest }: Pick<BufferPlan, 'name' | 'shape' | 'from' | 'own'>): string {
+    this.#add({ name: master, dtype: 'f32', shape, life: 'step', ...rest, sideBySide: true });
     const { dtype } = this.target;
     if (dtype === 'f32') return master;
     this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
@@ -497,10 +494,6 @@ export class Buffers {
  * of 16 bytes.
  */
 export const borderOf = ({ downs, rank }: LayerRegion): number => 8 * Math.ceil((downs.length * rank) / 8);
-
-/** A tensor's own rows and columns. */
-const ownOf = (shape: readonly number[] | undefined): Pick<BufferPlan, 'own'> =>
-  shape ? { own: [shape.length === 1 ? 1 : shape[0]!, shape.at(-1)!] } : {};
 
 /** Rows and columns of what x, or P, is multiplied by. */
 const sideShape = (layer: AdaptedLayer, which: 'down' | 'up'): readonly [number, number] =>

@@ -1,6 +1,6 @@
 import { deltaTerm, operandsOf } from '../../../adapter/terms.js';
 import type { AdaptedLayers, Group, GroupFactor, LayerRegion } from '../model/layers.js';
-import type { DeviceProfile, KernelDtype } from '../model/types.js';
+import type { BufferPlan, DeviceProfile, KernelDtype } from '../model/types.js';
 
 /** Warpgroups load rows that begin at multiples of this many elements of 16 bits: 16 bytes. */
 const ROW = 8;
@@ -73,3 +73,7 @@ function padded(group: Group): Group {
     }),
   };
 }
+
+/** The rows and columns of the tensors of a factor where its buffer has room for more. */
+export const ownOf = (shape: readonly number[] | undefined): Pick<BufferPlan, 'own'> =>
+  shape ? { own: [shape.length === 1 ? 1 : shape[0]!, shape.at(-1)!] } : {};
