@@ -11,7 +11,7 @@ interface Stored<T> {
 }
 
 /** How a weight (out, in) is packed (see Packed in types.ts), with the names of what belongs to it. */
-export interface PackedWeight {
+export interface WeightPacking {
   readonly bits: 4 | 8;
   readonly block: number;
   readonly scales: Stored<KernelDtype>;
@@ -39,7 +39,7 @@ export interface AdaptedLayer {
   /** `io`: stored (in, out); `oi`: (out, in) */
   readonly weightStored: 'io' | 'oi';
   /** null: its numbers are stored as they are */
-  readonly packed: PackedWeight | null;
+  readonly packed: WeightPacking | null;
   /** names of the values that the layer reads and gives, before what can be fused */
   readonly x: string;
   readonly y: string;

@@ -2,7 +2,7 @@ import { isFloat } from '../../../ir/dtype.js';
 import type { Node, Value } from '../../../ir/model.js';
 import { baseOf, factorCount } from '../../../passes/adapters/adapted-node.js';
 import { type StoredWeight, storedWeight } from '../../../passes/adapters/stored-weight.js';
-import type { PackedWeight } from './layers.js';
+import type { WeightPacking } from './layers.js';
 
 /** The operator whose weights kernels unpack: (out, blocks, bytes of a block), scales, zero points, g_idx, bias. */
 const BLOCKED = 'com.microsoft::MatMulNBits';
@@ -16,7 +16,7 @@ const UNPACKED =
  * How the weight of an adapted layer is packed: null where its numbers are stored as they are; a text where no kernel reads
  * them.
  */
-export function packedWeight(node: Node, weight: StoredWeight): PackedWeight | string | null {
+export function packedWeight(node: Node, weight: StoredWeight): WeightPacking | string | null {
   const { key } = baseOf(node);
   const { dtype, shape } = weight.data;
   if (key !== BLOCKED)
@@ -53,7 +53,7 @@ function storedAs(value: Value, count: number) {
   return stored && stored.via.length === 0 && sizeOf(stored.data.shape) === count ? stored : null;
 }
 
-function floatsOf(value: Value, count: number): PackedWeight['scales'] | null {
+function floatsOf(value: Value, count: number): WeightPacking['scales'] | null {
   const stored = storedAs(value, count);
   const dtype = stored?.data.dtype;
   return stored && (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16')

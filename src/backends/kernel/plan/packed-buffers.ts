@@ -1,4 +1,4 @@
-import type { AdaptedLayer, PackedWeight } from '../model/layers.js';
+import type { AdaptedLayer, WeightPacking } from '../model/layers.js';
 import type { BufferPlan, KernelDtype, KernelPlan, MatrixRef } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { dense } from './launches.js';
@@ -6,7 +6,7 @@ import { dense } from './launches.js';
 /** A packed weight (out, in), and the buffers of it, of its scales and of its zero points, each as the model stores it. */
 export function packedMatrix(
   { in: inn, out, weight }: AdaptedLayer,
-  { bits, block, scales, zeros }: PackedWeight,
+  { bits, block, scales, zeros }: WeightPacking,
   number: number,
   dtype: KernelDtype,
 ): { readonly matrix: MatrixRef; readonly buffers: readonly BufferPlan[] } {
