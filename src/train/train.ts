@@ -7,7 +7,7 @@ import { WorkerEnded } from '../backends/ort/worker-process.js';
 import { ranksChanged } from '../ir/codes/distributed.js';
 import { fileChanged } from '../ir/codes/load.js';
 import { interrupted, runDiffers } from '../ir/codes/train.js';
-import { lengthChanged, stoppedEarly } from '../ir/codes/train-loop.js';
+import { fewerSteps, lengthChanged, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
@@ -173,6 +173,8 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
     const settings = { ...asked, plan };
     let saved = held?.ranks === group.size && JSON.stringify(held.plan) === JSON.stringify(plan);
     const { perEpoch, total } = stepsOfRun(plan, count);
+    const { epochs, maxSteps } = plan;
+    if (maxSteps !== null && total < maxSteps) events.note(fewerSteps({ maxSteps, epochs, total }));
     for (const note of opened.dropped) events.note(note);
     const info = aboutRun(request, run);
     const { parameters } = info;

@@ -169,6 +169,14 @@ describe('early stopping', () => {
   });
 });
 
+test('a run whose passes end before --max-steps says how many would do (LOTR8247)', async () => {
+  const { err, out } = await train(fresh(), '--max-steps', '13', '--epochs', '0.5', '--json');
+  expect(err).toContain('LOTR8247: the run has 3 steps, and --max-steps is 13: 0.5 passes');
+  expect(err).toContain('--epochs 3');
+  expect(JSON.parse(out)).toMatchObject({ finished: true, steps: 3 });
+  expect((await train(fresh(), '--max-steps', '2', '--epochs', '0.5')).err).not.toContain('LOTR8247');
+});
+
 describe('a run that is resumed with another length', () => {
   const WORDS = ['--lr', '0.05', '--warmup', '0.25', '--schedule', 'cosine'];
   test('goes on with the rates of the new length, keeps its warm-up, and says so (LOTR8245)', async () => {

@@ -120,3 +120,16 @@ explainCode(missingRates, {
     'Groups of `emit onnx-train --group` with a rate or a schedule of their own have an input for it. A schedule of the run ' +
     'gives all rates; a number is the rate of the run alone.',
 });
+
+export const fewerSteps = defineCode<{ maxSteps: number; epochs: number; total: number }>({
+  code: 'LOTR8247',
+  severity: 'remark',
+  title: 'the passes over the data end before --max-steps',
+  explain:
+    'A run ends after --epochs passes over the data, or after --max-steps steps, whichever comes first. Here the data has fewer steps ' +
+    'than --max-steps asks for, so the run and its learning rates end earlier.',
+  make: ({ maxSteps, epochs, total }) => ({
+    message: `the run has ${total} steps, and --max-steps is ${maxSteps}: ${epochs} ${epochs === 1 ? 'pass' : 'passes'} over the data end first`,
+    hint: `for ${maxSteps} steps give --epochs ${Math.ceil((epochs * maxSteps) / total)}`,
+  }),
+});
