@@ -21,6 +21,7 @@ export default {
     'cli/dev/survey/one.ts!',
     'cli/{build,study}/worker.ts!',
     'cli/bench/forward.ts!',
+    'cli/doctor/device.ts!',
     // sources whose text is embedded by `npm run gen`
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill,parity}/main.ts',

@@ -81,6 +81,10 @@ const GROUPS: readonly (readonly [names: readonly string[], declare: Declare])[]
     },
   ],
   [
+    ['doctor'],
+    async (program, run) => (await import('./declare/doctor.js')).declareDoctorCommand(program, run),
+  ],
+  [
     ['tune', 'train', 'eval'],
     async (program, run) => (await import('./declare/tune.js')).declareTuneCommands(program, run),
   ],

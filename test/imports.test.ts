@@ -37,6 +37,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/webgpu\/module\/)/, lazy: false },
   'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
   koffi: { where: /^src\/train\/distributed\/mpi\//, lazy: true },
+  webgpu: { where: /^cli\/doctor\/device\.ts$/, lazy: true },
   jiti: { where: /^cli\/build\//, lazy: true },
   commander: { where: /^cli\//, lazy: false },
   'oniguruma-to-es': { where: /^src\/train\/data\/tokenizer\//, lazy: false },
@@ -249,7 +250,7 @@ describe('imports', () => {
     }
     // declarations: options, figures of devices, and back ends that load the rest when they are asked to
     const light =
-      /^src\/(platform\/|ir\/codes\/|ir\/(attr|bytes|dtype|shape|tensor)\.|ir\/onnx\/model-folder\.|ir\/files\/(disk-files|disk-folder|file-kind|file-source|folders|named-files|pause|refuse-unreadable|regular|system-error|unreadable|janitor)\.|build\/(tune-set|presets)\.|options\/|train\/(losses|optimizers|metrics)\/|train\/option-set\.|backends\/codes\/|backends\/(backend|option-set|execution-providers|(onnx-train|ort)\/option-set)\.|backends\/host\/\w+\/back-end|backends\/host\/shared\/(check|optimizer)|backends\/kernel\/device\/)/;
+      /^src\/(platform\/|ir\/codes\/|ir\/(attr|bytes|dtype|shape|tensor)\.|ir\/onnx\/model-folder\.|ir\/files\/(disk-files|disk-folder|file-kind|file-source|folders|named-files|pause|refuse-unreadable|regular|system-error|unreadable|janitor)\.|build\/(tune-set|presets)\.|options\/|train\/(losses|optimizers|metrics)\/|train\/option-set\.|backends\/codes\/|backends\/(backend|option-set|execution-providers|(onnx-train|ort|doctor)\/option-set)\.|backends\/host\/\w+\/back-end|backends\/host\/shared\/(check|optimizer)|backends\/kernel\/device\/)/;
     const heavy = [...reached].filter((file) => file.startsWith('src/') && !light.test(file));
     expect(heavy.sort()).toEqual(['src/ir/diagnostics.ts', 'src/ir/visible.ts']);
   });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { BACK_ENDS, type BackEnd, type EmitOptions } from '../../src/backends/backend.js';
+import { parseRecord } from '../../src/backends/doctor/read-record.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import type { SegmentedModel } from '../../src/backends/host/webgpu/segments/segments.js';
 import { deviceNamed, deviceOfArch } from '../../src/backends/kernel/device/find.js';
@@ -93,7 +94,7 @@ export async function emitGpuCommand(
     const [plan] = plans;
     const segmented = options.segments ? await backEnd.segments!(() => loadModel(path), plan!) : null;
     const files = await backEnd.emit(plan!, emitted);
-    const inputs = file === undefined ? [path] : [path, file];
+    const inputs = [path, file, options.device].filter((one) => one !== undefined);
     writeHost(
       [...files, ...(segmented ? [segmented.module] : []), { path: 'plan.txt', text: explainPlan(plan!) }],
       segmented,
@@ -143,9 +144,10 @@ function architecturesOf({ arch }: EmitGpuOptions, device: DeviceProfile): reado
   return arch === undefined ? [device.target] : [...new Set(arch.split(','))];
 }
 
-function deviceOf({ devices }: BackEnd, { device, arch }: EmitGpuOptions): DeviceProfile {
+function deviceOf({ devices, records }: BackEnd, { device, arch }: EmitGpuOptions): DeviceProfile {
   // the plan is for the first, the kernels run on all
   if (arch !== undefined) return arch.split(',').map((one) => deviceOfArch(one, devices))[0]!;
+  if (records && device?.endsWith('.json')) return parseRecord(readText(device), device, devices);
   return device === undefined ? devices[0]! : deviceNamed(device, devices);
 }
 

@@ -1,4 +1,5 @@
 import { BACK_ENDS, type BackEnd } from '../../src/backends/backend.js';
+import { DOCTOR } from '../../src/backends/doctor/option-set.js';
 import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
 import { BENCH } from '../../src/backends/ort/option-set.js';
@@ -46,6 +47,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['strip', STRIP],
     ['emit onnx-train', ONNX_TRAIN],
     ...backEnds.map((backEnd) => [`emit ${backEnd.name}`, gpuOptions(backEnd)] as const),
+    ['doctor', DOCTOR],
     ['tune', TUNE],
     ['train', TRAIN],
     ['eval', EVAL],

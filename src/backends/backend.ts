@@ -31,6 +31,8 @@ export interface BackEnd {
   /** devices that plans can be made for; the first is the default */
   readonly devices: readonly DeviceProfile[];
   readonly flags: readonly BackEndFlag[];
+  /** it plans for device records of `lotrc doctor` too */
+  readonly records?: true;
   /** why it cannot emit a plan; empty when it can. Kernels are verified when they are made. */
   check(plan: KernelPlan, options: EmitOptions): readonly Diagnostic[];
   /** the plan with the schedules that its kernels have */

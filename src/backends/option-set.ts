@@ -63,8 +63,9 @@ export function gpuOptions(backEnd: BackEnd) {
     output: { type: text('dir'), short: 'o', doc: 'folder for the kernels' },
     explain: { type: flag, default: false, doc: 'print the plan and write nothing' },
     device: {
+      // configs name profiles
       type: narrowed(text('name'), word('name', names)),
-      doc: `profile of the device: ${names.join(', ')}`,
+      doc: `profile of the device: ${names.join(', ')}${backEnd.records ? '; or a device record of `lotrc doctor` (.json)' : ''}`,
     },
     tokens: {
       type: list(whole(1), 'separated'),

@@ -1,4 +1,5 @@
 import type { UnitType } from '../../src/backends/kernel/ir/units.js';
+import { type Bound, type Memory, runLaunch } from '../../src/backends/kernel/model/by-definition.js';
 import type {
   Epilogue,
   Extent,
@@ -12,7 +13,6 @@ import type {
 import { dense, flipped, plain } from '../../src/backends/kernel/plan/launches.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
 import { tf32 } from './kernel-sim/units.js';
-import { type Bound, type Memory, runLaunch } from './run-plan.js';
 
 /** A launch with contents for its buffers; `expected` is what a float64 run by definition leaves in the written buffer. */
 export interface KernelCase {

@@ -1,4 +1,5 @@
 import type { UnitType } from '../../src/backends/kernel/ir/units.js';
+import { type Memory, runLaunch } from '../../src/backends/kernel/model/by-definition.js';
 import type {
   KernelDtype,
   Launch,
@@ -9,7 +10,6 @@ import type {
 } from '../../src/backends/kernel/model/types.js';
 import { type KernelCase, make, typedSegment as part, ROUND, values } from './kernel-cases.js';
 import { unpacked } from './kernel-sim/units.js';
-import { type Memory, runLaunch } from './run-plan.js';
 
 /** How a weight is packed; the type of its zero points, or none. */
 export interface Packing {

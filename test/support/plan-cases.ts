@@ -1,10 +1,10 @@
+import { type Memory, runLaunch } from '../../src/backends/kernel/model/by-definition.js';
 import type { KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../src/backends/kernel/plan/choose.js';
 import { buffersOf } from '../../src/backends/kernel/plan/launches.js';
 import { contractionOf, type Sketch } from './contraction.js';
 import { profile } from './devices.js';
 import { type KernelCase, values } from './kernel-cases.js';
-import { type Memory, runLaunch } from './run-plan.js';
 
 const LAYERS = { in: 17, out: 11, inputs: [['q', 'k', 'v'], ['o']] } as const;
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gridOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { type Memory, runLaunch } from '../../../src/backends/kernel/model/by-definition.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelPlan, MatrixRef } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey, total } from '../../../src/backends/kernel/plan/choose.js';
@@ -7,7 +8,7 @@ import { buffersOf } from '../../../src/backends/kernel/plan/launches.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
 import { KERNEL_METHODS } from '../../support/kernel-methods.js';
-import { type Memory, poisoned, runLaunch } from '../../support/run-plan.js';
+import { poisoned } from '../../support/run-plan.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');
 const h100 = profile('h100', 'cuda');

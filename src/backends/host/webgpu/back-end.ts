@@ -11,6 +11,7 @@ export const WEBGPU: BackEnd = {
   about: 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them',
   devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE],
   flags: ['subgroups', 'segments'],
+  records: true,
   check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
   lower: async (plan) => plan,
   async emit(plan, { optimizer }) {

@@ -30,10 +30,16 @@ export function parseSchedules(
   }
   if (!isRecord(data) || data.version !== 1) return refuse('it has no "version": 1');
   if (!Array.isArray(data.rows)) return refuse('it has no list "rows"');
-  return data.rows.map((row: unknown, index) =>
-    rowOf(row, targets, (why) => refuse(`row ${index + 1}: ${why}`)),
-  );
+  return scheduleRowsOf(data.rows, targets, refuse);
 }
+
+/** Rows of a parsed file; `refuse` is told the first error. */
+export const scheduleRowsOf = (
+  rows: readonly unknown[],
+  targets: readonly string[],
+  refuse: (why: string) => never,
+): readonly ScheduleRow[] =>
+  rows.map((row, index) => rowOf(row, targets, (why) => refuse(`row ${index + 1}: ${why}`)));
 
 /** Throws LOTR6007 for the first row that is meant for a device and that the device cannot run, whatever the shape is. */
 export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfile, file: string): void {

@@ -1,0 +1,59 @@
+import type { DeviceProfile } from '../kernel/model/types.js';
+import type { CheckedKernel } from './checks.js';
+import { examine } from './examine.js';
+import { ALLOWED, recordOf } from './record.js';
+
+/** A page without dependencies that checks the device of the browser that opens it, and offers the record as a file. */
+export function doctorPage(profile: DeviceProfile, checked: readonly CheckedKernel[]): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>lotrc doctor</title>
+<h1>lotrc doctor</h1>
+<p>Runs ${checked.length} kernels on the device of this browser and compares them with float64. Nothing is sent anywhere.</p>
+<button>Check</button> <a hidden download="device.json">device.json</a>
+<pre role="status"></pre>
+<script type="module">
+${doctorScript(profile, checked)}
+const [button, link, output] = ['button', 'a', 'pre'].map((name) => document.querySelector(name));
+const say = (text) => { output.textContent += text + '\\n'; };
+button.onclick = async () => {
+  button.disabled = true;
+  try {
+    if (!navigator.gpu) throw new Error('this browser has no WebGPU');
+    const record = await doctor(navigator.gpu, say);
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(record)], { type: 'application/json' }));
+    link.hidden = false;
+    const wrong = record.checks.filter(({ passed }) => !passed);
+    say(record.checks.length + ' kernels, ' + wrong.length + ' wrong; emit wgsl --device device.json takes the record');
+  } catch (error) {
+    say(String(error.message ?? error));
+    button.disabled = false;
+  }
+};
+</script>
+</html>
+`;
+}
+
+/** A script with a function `doctor(gpu, say)`, which gives the record of a device. */
+export function doctorScript(profile: DeviceProfile, checked: readonly CheckedKernel[]): string {
+  const checks = checked.map(({ check }) => check);
+  const jobs = checked.map(({ job }) => job());
+  // a script ends at the first of these, wherever it is
+  const data = JSON.stringify({ profile, checks, jobs }).replaceAll('</', '<\\/');
+  return `${examine}
+${recordOf}
+const { profile, checks, jobs } = ${data};
+async function doctor(gpu, say) {
+  const named = new Map(checks.map(({ name, of }) => [name, of]));
+  const examined = await examine(gpu, jobs, (told) => {
+    if (told.adapter) say(told.adapter.name);
+    if (!told.answer) return;
+    const { name, error, said } = told.answer;
+    say(named.get(name) + ': ' + (error === null ? said : error <= ${ALLOWED} ? 'right' : 'wrong, ' + error));
+  });
+  return recordOf(profile, checks, examined, ${ALLOWED});
+}`;
+}
