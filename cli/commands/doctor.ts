@@ -18,12 +18,19 @@ export async function doctorCommand(options: ValuesOf<typeof DOCTOR>, run: Run):
   const { output, page, clobber, json } = options;
   if (output !== undefined && page !== undefined)
     refuseUsage('the page offers the record itself: leave -o out with --page');
+  if (options.family !== undefined && output !== undefined)
+    refuseUsage('a device record needs the kernels of every family: leave out --family or -o');
   const profile = deviceNamed(options.device, WEBGPU.devices);
   const checked = checksOf(profile).filter(
     ({ check }) => options.family === undefined || check.family === options.family,
   );
   if (page !== undefined) {
-    writeFolder([{ path: page, text: doctorPage(profile, checked) }], '', [], clobber);
+    writeFolder(
+      [{ path: page, text: doctorPage(profile, checked, options.family === undefined) }],
+      '',
+      [],
+      clobber,
+    );
     tell(run, `wrote ${page}: open it in the browser to be checked\n`);
     return;
   }

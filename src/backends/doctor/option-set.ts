@@ -30,7 +30,7 @@ export const DOCTOR = defineOptions({
   },
   family: {
     type: word('family', FAMILIES),
-    doc: `only kernels of one family: ${FAMILIES.join(', ')}`,
+    doc: `only kernels of one family, without a record: ${FAMILIES.join(', ')}`,
   },
   ...CLOBBER,
   ...REPORT,

@@ -3,13 +3,22 @@ import type { CheckedKernel } from './checks.js';
 import { examine } from './examine.js';
 import { ALLOWED, recordOf } from './record.js';
 
-/** A page without dependencies that checks the device of the browser that opens it, and offers the record as a file. */
-export function doctorPage(profile: DeviceProfile, checked: readonly CheckedKernel[]): string {
+/**
+ * A page without dependencies that checks the device of the browser that opens it. `whole`: the kernels are those of every family, and the
+ * page offers the record as a file.
+ */
+export function doctorPage(
+  profile: DeviceProfile,
+  checked: readonly CheckedKernel[],
+  whole: boolean,
+): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>lotrc doctor</title>
+<style>body { font-family: system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em } pre { overflow-x: auto }</style>
 <h1>lotrc doctor</h1>
 <p>Runs ${checked.length} kernels on the device of this browser and compares them with float64. Nothing is sent anywhere.</p>
 <button>Check</button> <a hidden download="device.json">device.json</a>
@@ -23,10 +32,12 @@ button.onclick = async () => {
   try {
     if (!navigator.gpu) throw new Error('this browser has no WebGPU');
     const record = await doctor(navigator.gpu, say);
+    const wrong = record.checks.filter(({ passed }) => !passed);
+    say(record.checks.length + ' kernels, ' + wrong.length + ' wrong');
+    if (!${whole}) return;
     link.href = URL.createObjectURL(new Blob([JSON.stringify(record)], { type: 'application/json' }));
     link.hidden = false;
-    const wrong = record.checks.filter(({ passed }) => !passed);
-    say(record.checks.length + ' kernels, ' + wrong.length + ' wrong; emit wgsl --device device.json takes the record');
+    say('emit wgsl --device device.json takes the record');
   } catch (error) {
     say(String(error.message ?? error));
     button.disabled = false;

@@ -139,7 +139,7 @@ describe('the record of a device', () => {
 });
 
 test('the page has all kernels, and no text of them ends its script', () => {
-  const text = doctorPage(device, checked.slice(0, 3));
+  const text = doctorPage(device, checked.slice(0, 3), true);
   expect(text.split('</script>')).toHaveLength(2);
   expect(text).toContain(JSON.stringify(checks[0]));
 });
@@ -153,12 +153,14 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('-o with --page is refused, and the page is written', async () => {
+test('-o with --page or for one family is refused, and the page is written', async () => {
   const said: string[] = [];
   const io = { out: (text: string) => said.push(text), err: (text: string) => said.push(text) };
   const page = join(folder, 'doctor.html');
   const some = ['doctor', '--page', page, '--family', 'step'];
   expect(await main([...some, '-o', 'device.json'], io)).not.toBe(0);
+  expect(await main(['doctor', '--family', 'step', '-o', 'device.json'], io)).not.toBe(0);
+  expect(said.join('')).toContain('needs the kernels of every family');
   expect(await main(some, io)).toBe(0);
   expect(readFileSync(page, 'utf8')).toContain('Runs 3 kernels');
 });
