@@ -8,6 +8,7 @@ import { attributes, constantOf, input, runTimeShape, type Vjp } from './core/gr
 import { slice } from './core/gradient-shape.js';
 import { elements, matmulShape, matrixCost } from './core/matrix.js';
 import { fromIndex, matmul, zip } from './core/nd.js';
+import { blockSizes, packedNumber } from './core/number-blocks.js';
 import { attrs, dimProduct, mustAgree, need, one, rule, shapeAt, sum, tensorAt } from './core/rules.js';
 import { gemm } from './matmul.js';
 import { DynamicQuantizeLinear, frozenProduct, lessZeroPoint } from './quantised.js';
@@ -129,22 +130,18 @@ export const MsMatMulNBits = op({
       inputs[3],
       inputs[5],
     ];
-    const blocks = Math.ceil(K / block_size);
-    const blockBytes = Math.ceil((block_size * bits) / 8);
-    const zeroBytes = Math.ceil((blocks * bits) / 8);
-    const field = (data: Float64Array, byte: number, index: number): number =>
-      (data[byte + Math.floor((index * bits) / 8)]! >> ((index * bits) % 8)) & (2 ** bits - 1);
+    const { blocks, blockBytes, zeroBytes } = blockSizes({ in: K, bits, block: block_size });
     // zero points in the type of the scales are numbers, one per block; bytes are packed as the weight is
     const type = node.inputs[3]?.type;
     const plain = type?.kind === 'tensor' && type.dtype !== 'u8';
     const weight = fromIndex([K, N], ([k, n]) => {
       const block = Math.floor(k! / block_size);
-      const q = field(packed.data, (n! * blocks + block) * blockBytes, k! % block_size);
+      const q = packedNumber(packed.data, (n! * blocks + block) * blockBytes, k! % block_size, bits);
       const zero = !zeros
         ? 2 ** (bits - 1)
         : plain
           ? zeros.data[n! * blocks + block]!
-          : field(zeros.data, n! * zeroBytes, block);
+          : packedNumber(zeros.data, n! * zeroBytes, block, bits);
       return (q - zero) * scales.data[n! * blocks + block]!;
     });
     const y = matmul(x, weight);

@@ -1,5 +1,7 @@
 import { constantData } from '../../ir/constants.js';
 import type { Node, Value } from '../../ir/model.js';
+import { attributes } from '../../ir/ops/core/gradient.js';
+import { blockSizes, packedNumber } from '../../ir/ops/core/number-blocks.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 
@@ -29,26 +31,19 @@ export interface PackedTensors {
 
 /** The weight of a node, or why it cannot be read. */
 export function packedWeightOf(node: Node): PackedWeight | string {
-  const attr = (name: string): number => {
-    const held = node.attrs.get(name);
-    return held?.kind === 'int' ? Number(held.value) : Number.NaN;
-  };
-  const bits = node.attrs.has('bits') ? attr('bits') : 4;
-  const [inn, out, block] = [attr('K'), attr('N'), attr('block_size')];
+  const { K: inn, N: out, bits, block_size: block } = attributes(node, PACKED_PRODUCT);
   if (bits !== 4 && bits !== 8) return `its numbers have ${bits} bits`;
   if (node.inputs[4]) return 'its columns are reordered by g_idx';
   const [codes, scales, zeros] = [node.inputs[1], node.inputs[2], node.inputs[3] ?? null];
-  const blocks = Math.ceil(inn / block);
-  const lengths = [(out * blocks * block * bits) / 8, out * blocks] as const;
+  const { blocks, blockBytes, zeroBytes } = blockSizes({ in: inn, bits, block });
   const known = codes && constantData(codes);
   const of = scales && constantData(scales);
   const points = zeros && constantData(zeros);
   if (!codes || !scales || !known || !of || (zeros && !points)) return 'its numbers or scales are computed';
-  if (known.byteLength !== lengths[0] || sizeOf(of) !== lengths[1])
+  if (known.byteLength !== out * blocks * blockBytes || sizeOf(of) !== out * blocks)
     return 'its numbers or scales have another length';
   if (points && points.dtype !== 'u8') return `its zero points are ${points.dtype}`;
-  if (points && points.byteLength !== out * Math.ceil((blocks * bits) / 8))
-    return 'its zero points have another length';
+  if (points && points.byteLength !== out * zeroBytes) return 'its zero points have another length';
   return { in: inn, out, bits, block, codes, scales, zeros };
 }
 
@@ -66,29 +61,20 @@ export function blocksStored({ codes, scales, zeros }: PackedWeight): PackedTens
 /** The numbers that the layer multiplies by, (out, in) in float64. */
 export function unpacked(weight: PackedWeight, { codes, scales, zeros }: PackedTensors): Float64Array {
   const { in: inn, out, bits, block } = weight;
-  const blocks = Math.ceil(inn / block);
+  const { blocks, blockBytes, zeroBytes } = blockSizes(weight);
   const [bytes, scale] = [codes.bytes(), toF64(scales)];
   const points = zeros?.bytes();
-  const pointBytes = Math.ceil((blocks * bits) / 8);
   const values = new Float64Array(out * inn);
   for (let o = 0; o < out; o++) {
     for (let b = 0; b < blocks; b++) {
       const at = o * blocks + b;
-      const zero = points ? field(points, o * pointBytes, b, bits) : 2 ** (bits - 1);
+      const zero = points ? packedNumber(points, o * zeroBytes, b, bits) : 2 ** (bits - 1);
       const end = Math.min(block, inn - b * block);
       for (let k = 0; k < end; k++)
-        values[o * inn + b * block + k] =
-          (field(bytes, (at * block * bits) / 8, k, bits) - zero) * scale[at]!;
+        values[o * inn + b * block + k] = (packedNumber(bytes, at * blockBytes, k, bits) - zero) * scale[at]!;
     }
   }
   return values;
-}
-
-/** Number `index` of those that begin at a byte. */
-function field(bytes: Uint8Array, from: number, index: number, bits: number): number {
-  if (bits === 8) return bytes[from + index]!;
-  const byte = bytes[from + (index >> 1)]!;
-  return index % 2 === 0 ? byte & 15 : byte >> 4;
 }
 
 /**
@@ -98,11 +84,10 @@ function field(bytes: Uint8Array, from: number, index: number, bits: number): nu
 export function roundedToBlocks(weight: PackedWeight, values: Float64Array): PackedTensors {
   const { in: inn, out, bits, block, zeros } = weight;
   const before = blocksStored(weight);
-  const blocks = Math.ceil(inn / block);
+  const { blocks, blockBytes, zeroBytes } = blockSizes(weight);
   const top = 2 ** bits - 1;
   const half = 2 ** (bits - 1);
   const scales = new Float64Array(out * blocks);
-  const starts = new Float64Array(out * blocks);
   for (let o = 0; o < out; o++) {
     for (let b = 0; b < blocks; b++) {
       const from = o * inn + b * block;
@@ -121,7 +106,6 @@ export function roundedToBlocks(weight: PackedWeight, values: Float64Array): Pac
   const scale = toF64(kept);
   const codes = new Uint8Array(before.codes.byteLength);
   const points = zeros ? new Uint8Array(before.zeros!.byteLength) : null;
-  const pointBytes = Math.ceil((blocks * bits) / 8);
   for (let o = 0; o < out; o++) {
     for (let b = 0; b < blocks; b++) {
       const at = o * blocks + b;
@@ -133,12 +117,11 @@ export function roundedToBlocks(weight: PackedWeight, values: Float64Array): Pac
         let low = 0;
         for (let k = 0; k < end; k++) low = Math.min(low, values[from + k]!);
         zero = within(rounded(-low * by), top);
-        setField(points, o * pointBytes, b, bits, zero);
+        setNumber(points, o * zeroBytes, b, bits, zero);
       }
-      starts[at] = zero;
       for (let k = 0; k < block; k++) {
         const code = k < end ? within(rounded(values[from + k]! * by + zero), top) : 0;
-        setField(codes, (at * block * bits) / 8, k, bits, code);
+        setNumber(codes, at * blockBytes, k, bits, code);
       }
     }
   }
@@ -154,7 +137,8 @@ const within = (value: number, top: number): number => Math.max(0, Math.min(top,
 /** To the nearest whole number; halves away from zero. */
 const rounded = (value: number): number => Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
 
-function setField(bytes: Uint8Array, from: number, index: number, bits: number, code: number): void {
+/** Writes what `packedNumber` reads, where there is zero. */
+function setNumber(bytes: Uint8Array, from: number, index: number, bits: number, code: number): void {
   if (bits === 8) bytes[from + index] = code;
   else bytes[from + (index >> 1)]! |= index % 2 === 0 ? code : code << 4;
 }

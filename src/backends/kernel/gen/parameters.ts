@@ -1,3 +1,4 @@
+import { blockSizes } from '../../../ir/ops/core/number-blocks.js';
 import {
   add,
   type BufferParam,
@@ -76,8 +77,9 @@ export class Parameters {
 
   /** The words, scales and zero points of a packed matrix, by row, block and word of a block. */
   packed({ buffer, rows, cols }: MatrixRef, { bits, block, scales, zeros }: Packed): PackedViews {
-    const [height, blocks] = [Number(rows), Math.ceil(Number(cols) / block)];
-    const words = (block * bits) / 32;
+    const height = Number(rows);
+    const { blocks, blockBytes, zeroBytes } = blockSizes({ in: Number(cols), bits, block });
+    const words = blockBytes / 4;
     const view = (name: string, elem: Elem, extents: readonly number[]): View => {
       this.reads(name, elem);
       const strides = extents.map((_, axis) =>
@@ -85,7 +87,7 @@ export class Parameters {
       );
       return { buffer: name, offset: u32(0), extents: extents.map(u32), strides: strides.map(u32) };
     };
-    const zeroCols = zeros?.dtype === 'u8' ? Math.ceil((blocks * bits) / 8) : blocks;
+    const zeroCols = zeros?.dtype === 'u8' ? zeroBytes : blocks;
     return {
       words: view(buffer, 'u32', [height, blocks, words]),
       scales: view(scales.buffer, scales.dtype, [height, blocks]),

@@ -1,5 +1,6 @@
 import { isFloat } from '../../../ir/dtype.js';
 import type { Node, Value } from '../../../ir/model.js';
+import { blockSizes } from '../../../ir/ops/core/number-blocks.js';
 import { baseOf, factorCount } from '../../../passes/adapters/adapted-node.js';
 import { type StoredWeight, storedWeight } from '../../../passes/adapters/stored-weight.js';
 import type { WeightPacking } from './layers.js';
@@ -27,19 +28,17 @@ export function packedWeight(node: Node, weight: StoredWeight): WeightPacking | 
   };
   const [inn, out, bits, block] = [number('K'), number('N'), number('bits', 4), number('block_size')];
   if (bits !== 4 && bits !== 8) return `its weight is quantised (${key}, ${bits} bits); ${UNPACKED}`;
-  const blocks = Math.ceil(inn / block);
+  const { blocks, blockBytes, zeroBytes } = blockSizes({ in: inn, bits, block });
   const [scaleInput, zeroInput, order] = node.inputs.slice(2 + factorCount(node));
   if (order) return 'its columns are reordered (g_idx of MatMulNBits)';
   const scales = scaleInput ? floatsOf(scaleInput, out * blocks) : null;
-  const zeros = zeroInput
-    ? (bytesOf(zeroInput, out * Math.ceil((blocks * bits) / 8)) ?? floatsOf(zeroInput, out * blocks))
-    : null;
+  const zeros = zeroInput ? (bytesOf(zeroInput, out * zeroBytes) ?? floatsOf(zeroInput, out * blocks)) : null;
   const asDescribed =
     block >= 16 &&
     block % 16 === 0 &&
     dtype === 'u8' &&
     weight.via.length === 0 &&
-    sizeOf(shape) === (out * blocks * block * bits) / 8;
+    sizeOf(shape) === out * blocks * blockBytes;
   if (!asDescribed || !scales || (zeroInput && !zeros))
     return 'its packed weight, scales or zero points are not stored as MatMulNBits describes them';
   return { bits, block, scales, zeros };

@@ -1,3 +1,4 @@
+import { blockSizes } from '../../../ir/ops/core/number-blocks.js';
 import type { AdaptedLayer, WeightPacking } from '../model/layers.js';
 import type { BufferPlan, KernelDtype, KernelPlan, MatrixRef } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
@@ -10,14 +11,14 @@ export function packedMatrix(
   number: number,
   dtype: KernelDtype,
 ): { readonly matrix: MatrixRef; readonly buffers: readonly BufferPlan[] } {
-  const blocks = Math.ceil(inn / block);
+  const { blocks, blockBytes, zeroBytes } = blockSizes({ in: inn, bits, block });
   const buffers: BufferPlan[] = [];
   const of = <T extends BufferPlan['dtype']>(name: string, cols: number, tensor: string, type: T) => {
     buffers.push({ name, dtype: type, shape: [out, cols], life: 'weight', from: [tensor] });
     return { buffer: name, dtype: type, offset: 0 };
   };
-  const { buffer } = of(`W_${number}`, (blocks * block * bits) / 8, weight, 'u8');
-  const zeroCols = zeros?.dtype === 'u8' ? Math.ceil((blocks * bits) / 8) : blocks;
+  const { buffer } = of(`W_${number}`, blocks * blockBytes, weight, 'u8');
+  const zeroCols = zeros?.dtype === 'u8' ? zeroBytes : blocks;
   const packed = {
     bits,
     block,
