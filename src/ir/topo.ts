@@ -1,6 +1,7 @@
 import type { Graph } from './graph.js';
 import { MinHeap } from './min-heap.js';
 import type { Node } from './node.js';
+import type { Value } from './value.js';
 
 /**
  * The nodes of a graph in an order in which every node follows what it reads, including what its subgraphs capture.
@@ -64,24 +65,24 @@ export function isInOrder(graph: Graph): boolean {
 /** Producers in `graph` of everything that a node and its subgraphs read. */
 export function sourcesOf(node: Node, graph: Graph): ReadonlySet<Node> {
   const sources = new Set<Node>();
-  const take = (reader: Node): void => {
-    for (const input of reader.inputs) {
-      const producer = input?.producer;
-      if (producer && producer.graph === graph && producer !== reader) sources.add(producer);
-      if (producer === node && reader === node) sources.add(node);
-    }
+  for (const { producer } of valuesReadBy(node, graph)) if (producer) sources.add(producer);
+  return sources;
+}
+
+/** The values of `graph` that a node and its subgraphs read. */
+export function valuesReadBy(node: Node, graph: Graph): ReadonlySet<Value> {
+  const values = new Set<Value>();
+  const take = (value: Value | null): void => {
+    if (value?.graph === graph) values.add(value);
   };
-  take(node);
+  for (const input of node.inputs) take(input);
   const stack = [...node.subgraphs()];
   for (let inner = stack.pop(); inner; inner = stack.pop()) {
     for (const nested of inner.nodes) {
-      take(nested);
+      for (const input of nested.inputs) take(input);
       stack.push(...nested.subgraphs());
     }
-    for (const output of inner.outputs) {
-      const producer = output.producer;
-      if (producer && producer.graph === graph) sources.add(producer);
-    }
+    for (const output of inner.outputs) take(output);
   }
-  return sources;
+  return values;
 }

@@ -1,6 +1,6 @@
 import { isFloat } from '../../../../ir/dtype.js';
 import type { Graph, Model, Node, Value } from '../../../../ir/model.js';
-import { topologicalOrder } from '../../../../ir/topo.js';
+import { topologicalOrder, valuesReadBy } from '../../../../ir/topo.js';
 import { isPure } from '../../../../passes/dce.js';
 
 /** Layers that kernels compute in place of the graph: from the value x the values y. */
@@ -50,7 +50,7 @@ export function segmentsOf(model: Model, regions: readonly CutRegion[]): readonl
       else if (producer && levels.has(value) && levelOf(value) < level && crosses(value, producer)) {
         inputs[level]!.add(value);
         wanted[levelOf(value)]!.add(value);
-      } else if (producer) stack.push(...readBy(producer, graph));
+      } else if (producer) stack.push(...valuesReadBy(producer, graph));
     }
   }
   const inOrder = (values: ReadonlySet<Value>) => names(graph, values);
@@ -70,7 +70,7 @@ function levelsOf(
   const levels = new Map<Value, number>([...given].map((value) => [value, 0]));
   for (const node of topologicalOrder(graph)) {
     let level = -1;
-    for (const value of readBy(node, graph)) level = Math.max(level, levels.get(value) ?? -1);
+    for (const value of valuesReadBy(node, graph)) level = Math.max(level, levels.get(value) ?? -1);
     for (const output of node.outputs) {
       const region = made.get(output);
       if (region) levels.set(output, 1 + (levels.get(graph.own(region.x)!) ?? 0));
@@ -83,20 +83,6 @@ function levelsOf(
 /** Whether later segments get a value, and do not compute it again. */
 function crosses({ type }: Value, producer: Node): boolean {
   return (type?.kind === 'tensor' && isFloat(type.dtype)) || !isPure(producer);
-}
-
-/** The values of a graph that a node reads, in its subgraphs too. */
-function readBy(node: Node, graph: Graph): readonly Value[] {
-  const found: Value[] = [];
-  const stack = [node];
-  for (let reader = stack.pop(); reader; reader = stack.pop()) {
-    for (const input of reader.inputs) if (input?.graph === graph) found.push(input);
-    for (const inner of reader.subgraphs()) {
-      found.push(...inner.outputs.filter((output) => output.graph === graph));
-      stack.push(...inner.nodes);
-    }
-  }
-  return found;
 }
 
 /** Names in the order in which the graph has the values. */
