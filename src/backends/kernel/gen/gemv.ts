@@ -29,7 +29,8 @@ import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import { storeVectors } from './epilogue.js';
 import { Parameters } from './parameters.js';
-import { turnedPart } from './vector-product.js';
+import { aboutProduct, productIn } from './product-work.js';
+import { QUAD, turnedPart } from './vector-product.js';
 
 /**
  * The kernel of a product of few rows, which reads a wide matrix once: no tile of it would be used twice, so none passes
@@ -38,12 +39,8 @@ import { turnedPart } from './vector-product.js';
  * matrix is stored. What they have of a result is added in workgroup memory, half by half.
  */
 export function gemvKernel(launch: Launch): Kernel {
-  const { work } = launch;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
-  return new Gemv(launch, work).kernel();
+  return new Gemv(launch, productIn(launch)).kernel();
 }
-
-const QUAD = [0, 1, 2, 3] as const;
 
 class Gemv {
   readonly #params = new Parameters('vectors');
@@ -84,10 +81,7 @@ class Gemv {
       ({ name, space: 'register', size, vector: true }) as const;
     return {
       name: launch.name,
-      about: [
-        `${launch.does}.`,
-        `${work.rows} x ${work.cols}, inner ${work.segments.map(({ inner }) => inner).join(' + ')}; ${scheduleText(launch.schedule)}.`,
-      ],
+      about: aboutProduct(launch, work, scheduleText(launch.schedule)),
       workgroup: [lanes, 1, 1],
       ...this.#params.list(),
       arrays: [

@@ -34,6 +34,7 @@ import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { storeResults } from './epilogue.js';
 import { coordinates, Parameters } from './parameters.js';
+import { aboutProduct, productIn } from './product-work.js';
 
 /**
  * The kernel of a product of few rows, or of few columns: a tile of it would have too few results to keep a workgroup
@@ -43,8 +44,7 @@ import { coordinates, Parameters } from './parameters.js';
  * together in one.
  */
 export function laneProductKernel(launch: Launch): Kernel {
-  const work = launch.work;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
+  const work = productIn(launch);
   if (work.parts > 1)
     fail(refused({ launch: launch.name, why: 'a sum in parts is not spread over subgroups' }));
   return new LaneProduct(launch, work).kernel();
@@ -87,10 +87,7 @@ class LaneProduct {
     const body = work.chain ? this.#chained(work.chain) : this.#plain();
     return {
       name: launch.name,
-      about: [
-        `${launch.does}.`,
-        `${work.rows} x ${work.cols}, inner ${work.segments.map(({ inner }) => inner).join(' + ')}; ${scheduleText(launch.schedule)}.`,
-      ],
+      about: aboutProduct(launch, work, scheduleText(launch.schedule)),
       workgroup: [this.#lanes, 1, 1],
       ...this.#params.list(),
       arrays: this.#arrays(),

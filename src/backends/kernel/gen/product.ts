@@ -25,6 +25,7 @@ import { scheduleText } from '../plan/schedule.js';
 import { chained, multiplyDown, widenedSum } from './fused.js';
 import { PackedTile } from './packed-tile.js';
 import { coordinates, type OrientedView, partOfInner } from './parameters.js';
+import { aboutProduct, productIn } from './product-work.js';
 import { ProductTile } from './tile.js';
 
 /**
@@ -34,9 +35,7 @@ import { ProductTile } from './tile.js';
  * with zeros and never mixes with the next segment (concat-K).
  */
 export function productKernel(launch: Launch): Kernel {
-  const work = launch.work;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
-  return new ProductKernel(launch, work).kernel();
+  return new ProductKernel(launch, productIn(launch)).kernel();
 }
 
 /** A tile as it is copied: height x width of an operand from (i0, j0) on, and where its elements are. */
@@ -69,10 +68,7 @@ class ProductKernel {
     ];
     return {
       name: this.launch.name,
-      about: [
-        `${this.launch.does}.`,
-        `${this.work.rows} x ${this.work.cols}, inner ${this.work.segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(this.#tile.schedule)}.`,
-      ],
+      about: aboutProduct(this.launch, this.work, `tiles ${scheduleText(this.#tile.schedule)}`),
       workgroup: [this.#tile.threads, 1, 1],
       ...this.#tile.params.list(),
       arrays: this.#tile.arrays,

@@ -28,6 +28,7 @@ import { scheduleText } from '../plan/schedule.js';
 import { storeResults } from './epilogue.js';
 import { PackedTile, packedArrays } from './packed-tile.js';
 import { Parameters } from './parameters.js';
+import { aboutProduct, productIn } from './product-work.js';
 import { unitResults } from './unit-results.js';
 import { unitTypeOf } from './unit-schedule.js';
 import { bring, inVectors, type TileShape, tileElements, tileShape } from './unit-tiles.js';
@@ -41,8 +42,7 @@ import { bring, inVectors, type TileShape, tileElements, tileShape } from './uni
  * widened.
  */
 export function unitProductKernel(launch: Launch): Kernel {
-  const { work } = launch;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
+  const work = productIn(launch);
   if (work.chain || work.widen)
     return fail(refused({ launch: launch.name, why: 'matrix units take no chained or widened product' }));
   return new UnitProduct(launch, work).kernel();
@@ -114,8 +114,7 @@ class UnitProduct {
   }
 
   kernel(): Kernel {
-    const { schedule, name, does } = this.launch;
-    const { rows, cols, segments } = this.work;
+    const { schedule, name } = this.launch;
     const elem = this.#type === 'tf32' ? {} : { elem: this.#type };
     const ring = { space: 'workgroup', stages: schedule.stages, ...elem } as const;
     const { TM, TN, stages } = schedule;
@@ -128,10 +127,11 @@ class UnitProduct {
     const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
     return {
       name,
-      about: [
-        `${does}.`,
-        `${rows} x ${cols}, inner ${segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(schedule)}, matrix units in ${this.#type}.`,
-      ],
+      about: aboutProduct(
+        this.launch,
+        this.work,
+        `tiles ${scheduleText(schedule)}, matrix units in ${this.#type}`,
+      ),
       workgroup: [this.#threads, 1, 1],
       ...this.#params.list(),
       arrays,

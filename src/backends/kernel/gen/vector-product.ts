@@ -30,6 +30,7 @@ import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import { storeVectors, tileOfResults } from './epilogue.js';
 import { type OrientedView, Parameters, partOfInner } from './parameters.js';
+import { aboutProduct, productIn } from './product-work.js';
 
 /**
  * The kernel of a product of which all matrices are read and written four neighbours at once. A workgroup computes a BM x BN
@@ -38,12 +39,11 @@ import { type OrientedView, Parameters, partOfInner } from './parameters.js';
  * turned four by four on its way there.
  */
 export function vectorProductKernel(launch: Launch): Kernel {
-  const { work } = launch;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
-  return new VectorProduct(launch, work).kernel();
+  return new VectorProduct(launch, productIn(launch)).kernel();
 }
 
-const QUAD = [0, 1, 2, 3] as const;
+/** Places in a vector. */
+export const QUAD = [0, 1, 2, 3] as const;
 /** Invocations whose vectors workgroup memory gives at once. */
 const TOGETHER = 8;
 /** From an element to the vector of which it is the first. */
@@ -111,10 +111,7 @@ class VectorProduct {
     ];
     return {
       name: launch.name,
-      about: [
-        `${launch.does}.`,
-        `${work.rows} x ${work.cols}, inner ${work.segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(this.#schedule)}, in vectors.`,
-      ],
+      about: aboutProduct(launch, work, `tiles ${scheduleText(this.#schedule)}, in vectors`),
       workgroup: [this.#threads, 1, 1],
       ...this.#params.list(),
       arrays: this.#arrays(),

@@ -33,6 +33,7 @@ import { scheduleText } from '../plan/schedule.js';
 import { warpgroupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
 import { storeResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
+import { aboutProduct, productIn } from './product-work.js';
 import { unitResults } from './unit-results.js';
 
 /** Registers of a thread by the number of warpgroups that multiply: of the one that loads, and of these. */
@@ -49,8 +50,8 @@ const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: numb
  * zeros for what lies beyond a matrix. Throws LOTR6101 for a product or schedule that warpgroups do not take.
  */
 export function warpgroupProductKernel(launch: Launch): Kernel {
-  const { work, schedule, name, does } = launch;
-  if (work.kind !== 'product') throw new Error(`${name} is not a product`);
+  const { schedule, name } = launch;
+  const work = productIn(launch);
   const why = whyNoWarpgroups(work, schedule);
   if (why !== null) return fail(refused({ launch: name, why }));
   const { BM, BN, stages } = schedule;
@@ -66,13 +67,10 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   const sums = (BN * UNIT.rows) / WARP;
   const places = [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
   const { buffers, uniforms } = params.list();
-  const { rows, cols, segments } = work;
+  const { rows, cols } = work;
   return {
     name,
-    about: [
-      `${does}.`,
-      `${rows} x ${cols}, inner ${segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(schedule)}, warpgroups in ${type}.`,
-    ],
+    about: aboutProduct(launch, work, `tiles ${scheduleText(schedule)}, warpgroups in ${type}`),
     workgroup: [WARPGROUP * (1 + multipliers), 1, 1],
     buffers: buffers.map(
       (buffer): BufferParam => (operands.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
