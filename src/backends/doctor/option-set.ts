@@ -2,18 +2,10 @@ import { defineOptions } from '../../options/define.js';
 import { CLOBBER, REPORT } from '../../options/sets/shared.js';
 import { file, word } from '../../options/types.js';
 import { WEBGPU } from '../host/webgpu/back-end.js';
+import { SCHEDULED } from '../kernel/device/families.js';
 
 const NAMES = WEBGPU.devices.map(({ name }) => name);
-const FAMILIES = [
-  'gemm',
-  'gemv',
-  'skinny',
-  'skinnyT',
-  'rankBatched',
-  'reducePartials',
-  'einsum',
-  'step',
-] as const;
+const FAMILIES = [...SCHEDULED, 'einsum', 'step'] as const;
 
 /** doctor: what checks kernels on a device. */
 export const DOCTOR = defineOptions({

@@ -1,8 +1,8 @@
+import { isObject } from '../../adapter/fields.js';
 import { fail } from '../../ir/diagnostics.js';
-import { parsePlain } from '../../ir/files/json.js';
 import { badDeviceRecord, unsafeDevice } from '../codes/doctor.js';
 import type { DeviceProfile } from '../kernel/model/types.js';
-import { scheduleRowsOf } from '../kernel/plan/schedule-file.js';
+import { firstVersion, scheduleRowsOf } from '../kernel/plan/schedule-file.js';
 
 /**
  * The profile of a device record: one of `known` with the limits, the features and the safe schedules of the device. Throws LOTR6044
@@ -10,15 +10,8 @@ import { scheduleRowsOf } from '../kernel/plan/schedule-file.js';
  */
 export function parseRecord(text: string, file: string, known: readonly DeviceProfile[]): DeviceProfile {
   const refuse = (why: string): never => fail(badDeviceRecord({ file, why }));
-  let data: unknown;
-  try {
-    data = parsePlain(text);
-  } catch {
-    return refuse('it is not JSON');
-  }
-  if (!isRecord(data) || data.version !== 1) return refuse('it has no "version": 1');
-  const { profile, adapter, unsafe } = data;
-  if (typeof adapter !== 'string' || !isRecord(profile)) return refuse('it has no "adapter" or no "profile"');
+  const { profile, adapter, unsafe } = firstVersion(text, refuse);
+  if (typeof adapter !== 'string' || !isObject(profile)) return refuse('it has no "adapter" or no "profile"');
   const base = known.find(({ name }) => name === profile.name);
   if (!base) return refuse(`its profile is not ${known.map(({ name }) => name).join(', ')}`);
   const limit = (name: 'workgroupBytes' | 'invocations' | 'storageBuffers'): number => {
@@ -30,7 +23,7 @@ export function parseRecord(text: string, file: string, known: readonly DevicePr
   if (!Array.isArray(unsafe) || !Array.isArray(profile.features) || !Array.isArray(profile.tiles))
     return refuse('it has no list "unsafe", "features" or "tiles"');
   if (unsafe.length > 0) fail(unsafeDevice({ device: adapter, unsafe: unsafe.map(String) }));
-  const half = isRecord(profile.flops) && profile.flops.f16 !== null;
+  const half = isObject(profile.flops) && profile.flops.f16 !== null;
   return {
     ...base,
     flops: { ...base.flops, f16: half ? base.flops.f16 : null },
@@ -42,6 +35,3 @@ export function parseRecord(text: string, file: string, known: readonly DevicePr
     tiles: scheduleRowsOf(profile.tiles, [base.target], refuse),
   };
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,10 +1,11 @@
+import { isObject } from '../../../adapter/fields.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { parsePlain } from '../../../ir/files/json.js';
 import { badSchedules } from '../../codes/kernels.js';
-import type { DeviceProfile, Family, KernelDtype, ScheduleRow, TileSchedule } from '../model/types.js';
+import { SCHEDULED } from '../device/families.js';
+import type { DeviceProfile, KernelDtype, ScheduleRow, TileSchedule } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
-const FAMILIES: readonly Family[] = ['gemm', 'skinny', 'skinnyT', 'rankBatched', 'gemv', 'reducePartials'];
 const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
 
 /** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */
@@ -22,15 +23,23 @@ export function parseSchedules(
   targets: readonly string[],
 ): readonly ScheduleRow[] {
   const refuse = (why: string): never => fail(badSchedules({ file, why }));
+  const data = firstVersion(text, refuse);
+  if (!Array.isArray(data.rows)) return refuse('it has no list "rows"');
+  return scheduleRowsOf(data.rows, targets, refuse);
+}
+
+/** The object of a JSON file of version 1; `refuse` is told why it is none. */
+export function firstVersion(
+  text: string,
+  refuse: (why: string) => never,
+): Readonly<Record<string, unknown>> {
   let data: unknown;
   try {
     data = parsePlain(text);
   } catch {
     return refuse('it is not JSON');
   }
-  if (!isRecord(data) || data.version !== 1) return refuse('it has no "version": 1');
-  if (!Array.isArray(data.rows)) return refuse('it has no list "rows"');
-  return scheduleRowsOf(data.rows, targets, refuse);
+  return isObject(data) && data.version === 1 ? data : refuse('it has no "version": 1');
 }
 
 /** Rows of a parsed file; `refuse` is told the first error. */
@@ -52,19 +61,19 @@ export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfil
 }
 
 function rowOf(row: unknown, targets: readonly string[], refuse: (why: string) => never): ScheduleRow {
-  if (!isRecord(row)) return refuse('it is not an object');
+  if (!isObject(row)) return refuse('it is not an object');
   const { target, bucket, schedule, source } = row;
-  const family = FAMILIES.find((name) => name === row.family) ?? refuse('"family" is unknown');
+  const family = SCHEDULED.find((name) => name === row.family) ?? refuse('"family" is unknown');
   const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
   if (typeof target !== 'string') return refuse('"target" is not a string');
   if (!targets.includes(target)) return refuse(`"target" is not ${targets.join(', ')}`);
   if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is not a shape class');
   if (source !== 'tuned' && source !== 'heuristic') return refuse('"source" is not tuned or heuristic');
-  if (!isRecord(schedule)) return refuse('it has no schedule');
+  if (!isObject(schedule)) return refuse('it has no schedule');
   return { target, dtype, family, bucket, schedule: scheduleOf(schedule, refuse), source };
 }
 
-function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => never): TileSchedule {
+function scheduleOf(given: Readonly<Record<string, unknown>>, refuse: (why: string) => never): TileSchedule {
   const length = (name: keyof TileSchedule, least = 1): number => {
     const value = given[name];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > 4096) {
@@ -101,6 +110,3 @@ function isBucket(bucket: string): boolean {
     return false;
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
