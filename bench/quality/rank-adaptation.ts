@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { LOTRC } from '../lotrc.js';
+import { lotrc } from '../lotrc.js';
 import { QUALITY } from './names.js';
 import { factorsOf, type RankResult, rankTable, readRankResults } from './rank-table.js';
 
@@ -154,11 +153,4 @@ function lastOf(run: string): Numbers {
 
 function json(...args: readonly string[]): unknown {
   return JSON.parse(lotrc(...args, '--json'));
-}
-
-/** What a command prints. Throws when it fails. */
-function lotrc(...args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [LOTRC, ...args], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`lotrc ${args.join(' ')} failed:\n${stderr}`);
-  return stdout;
 }
