@@ -24,11 +24,15 @@ export function ratesAt(
   return { lr: learningRate(schedule, step), groups };
 }
 
-/** The rates of groups by their patterns, for people and logs. */
+/** The rates of groups that do not learn at that of the run, by their patterns, for people and logs. */
 export const ratesByPattern = (
-  { rates = [] }: Pick<Signature, 'rates'>,
-  { groups }: StepRates,
-): ReadonlyMap<string, number> => new Map(rates.map(({ pattern }, k) => [pattern, groups[k]!]));
+  { rates = [], multiples = [] }: Pick<Signature, 'rates' | 'multiples'>,
+  { lr, groups }: StepRates,
+): ReadonlyMap<string, number> =>
+  new Map([
+    ...rates.map(({ pattern }, k) => [pattern, groups[k]!] as const),
+    ...multiples.map(({ pattern, times, rate }) => [pattern, times * (groups[rate ?? -1] ?? lr)] as const),
+  ]);
 
 function scheduleOf({ lr, schedule: kind }: GroupRate, run: RateSchedule): RateSchedule {
   const peak = lr ?? run.peak;

@@ -14,7 +14,7 @@ export interface StepRow {
   readonly epoch: number;
   readonly loss: number;
   readonly lr: number;
-  /** of groups of parameters that have a rate or a schedule of their own, by their pattern */
+  /** of groups of parameters that do not learn at the rate of the run, by their pattern */
   readonly groupRates?: ReadonlyMap<string, number>;
   /** global norm of the gradients before clipping */
   readonly norm: number;

@@ -27,6 +27,7 @@ import {
   type ChangeRow,
   type GraphName,
   type GraphSignature,
+  type GroupMultiple,
   type GroupRate,
   type LossSignature,
   type LossTerm,
@@ -127,6 +128,12 @@ const rate = object<GroupRate>({
   schedule: optional(oneOf(RATE_SCHEDULES)),
 });
 
+const multiple = object<GroupMultiple>({
+  pattern: text,
+  times: fits<number>('a number above 0', (value) => Number.isFinite(value) && (value as number) > 0),
+  rate: optional(whole()),
+});
+
 const site = object<SiteSignature>({
   id: text,
   modulePath: nullable(text),
@@ -216,6 +223,7 @@ export function signatureSchemaOf(numbers: readonly LossNumberName[]): Schema<Si
       sites: list(site),
       optimizer,
       rates: optional(list(rate)),
+      multiples: optional(list(multiple)),
       changes: optional(list(change)),
       loss: lossSchema(numbers),
       draws: optional(whole(1)),
@@ -242,10 +250,19 @@ const RESULTS: Readonly<
 };
 
 /** What is wrong between the parts of a signature, or null. */
-function partsFault({ graphs, params, rates = [], changes = [], loss: held }: Signature): string | null {
+function partsFault({
+  graphs,
+  params,
+  rates = [],
+  multiples = [],
+  changes = [],
+  loss: held,
+}: Signature): string | null {
   const unrated = [...params, ...changes].find(({ rate = -1 }) => rate >= rates.length);
   if (unrated)
     return `field "params": ${JSON.stringify(unrated.name)} has rate ${unrated.rate} of ${rates.length}`;
+  const odd = multiples.find(({ rate = -1 }) => rate >= rates.length);
+  if (odd) return `field "multiples": ${JSON.stringify(odd.pattern)} has rate ${odd.rate} of ${rates.length}`;
   if (!graphs.step && !graphs.eval) return 'field "graphs": there is neither "step" nor "eval"';
   const rows = new Map<string, Pick<ParamRow, 'name' | 'shape'>>(
     [...params, ...changes].map((row) => [row.name, row]),

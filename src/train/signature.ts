@@ -24,6 +24,8 @@ export interface Signature {
   };
   /** rates of groups of parameters besides that of the run; absent where no group has one */
   readonly rates?: readonly GroupRate[];
+  /** groups at a multiple of a rate, for people and logs; absent where there are none */
+  readonly multiples?: readonly GroupMultiple[];
   /** what an optimizer with a projection steps in place of factors; absent for other optimizers */
   readonly changes?: readonly ChangeRow[];
   readonly loss: LossSignature;
@@ -165,6 +167,15 @@ export interface GroupRate {
   readonly lr?: number;
   /** absent: that of the run */
   readonly schedule?: RateScheduleKind;
+}
+
+/** A group of parameters at a multiple of a rate: `lrMultiplier` of its rows is the same number. */
+export interface GroupMultiple {
+  /** as in `GroupRate`, or the preset */
+  readonly pattern: string;
+  readonly times: number;
+  /** which of `rates` is multiplied; absent: that of the run */
+  readonly rate?: number;
 }
 
 export interface SiteSignature {

@@ -23,7 +23,7 @@ import { TrainingRun as GivenRun } from '../../src/runtime/index.js';
 import { advance } from '../../src/train/advance.js';
 
 import { readCheckpoint, requireSameGroups, writeCheckpoint } from '../../src/train/checkpoint.js';
-import { ratesAt } from '../../src/train/group-rates.js';
+import { ratesAt, ratesByPattern } from '../../src/train/group-rates.js';
 import { optimizerOf } from '../../src/train/optimizers/index.js';
 import { firstPosition, goOnFrom } from '../../src/train/position.js';
 import { TrainingRun } from '../../src/train/run.js';
@@ -127,6 +127,7 @@ describe.each(Object.entries(OPTIMIZERS))('%s', (kind, optimizer) => {
       { pattern: 'head.weight', lr: 0.05, schedule: 'constant' },
       { pattern: 'head.bias', schedule: 'polynomial' },
     ]);
+    expect(signature.multiples).toEqual([{ pattern: '/B$', times: 4 }]);
     expect(signature.params.map(({ factor, lrMultiplier, rate }) => [factor, lrMultiplier, rate])).toEqual([
       ['A', 1, 0],
       ['B', 4, undefined],
@@ -254,6 +255,20 @@ test('presets: the factors of a LoRA learn as those of LoRA+ and LoRA-FA', () =>
     /LOTR5008.*no adapter has trained factors A and B of the form ir,ro->io/s,
   );
   expect(() => emitted({ groups: ['lora-plus'] }, LORA_PLUS)).not.toThrow();
+});
+
+test('logs have the resulting rate of every group that does not learn at that of the run', () => {
+  const groups = ['A$:lr=2x,schedule=constant', '/B$:lr=4x', 'head.weight:lr=0.05,schedule=constant'];
+  const rates = ({ signature }: ReturnType<typeof emitted>) =>
+    Object.fromEntries(ratesByPattern(signature, ratesAt(signature, SCHEDULE, 6)));
+  const { lr } = ratesAt({}, SCHEDULE, 6);
+  expect(lr).toBeLessThan(SCHEDULE.peak);
+  expect(rates(emitted({ groups: [...groups, 'head.bias:weight-decay=0'] }))).toEqual({
+    A$: 2 * SCHEDULE.peak,
+    'head.weight': 0.05,
+    '/B$': 4 * lr,
+  });
+  expect(rates(emitted({ groups: ['lora-plus'] }))).toEqual({ 'lora-plus': 16 * lr });
 });
 
 test('a signature with rates that do not exist is refused (LOTR8201)', () => {

@@ -48,7 +48,7 @@ import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
 import type { TrainOptions } from './options.js';
-import { ratesOf } from './param-groups.js';
+import { multiplesOf, ratesOf } from './param-groups.js';
 import { collectParams, type Param, steppedRows } from './params.js';
 import { chooseWeights, type Keep, type Prepared, prepare } from './prepare.js';
 
@@ -112,6 +112,7 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
   const { options, watch = {} } = request;
   const { folder } = target;
   const rates = ratesOf(options);
+  const multiples = multiplesOf(options);
   const { first, open, opset, factors, plan, params, changes, fresh, notes } = beginTraining(request);
   const base = target.placeBase(first);
   const rounding =
@@ -201,6 +202,7 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
       slots: optimizerDef(options.optimizer.kind).slots,
     },
     ...(rates.length > 0 ? { rates } : {}),
+    ...(multiples.length > 0 ? { multiples } : {}),
     ...(projects ? { changes } : {}),
     loss: lossSignature(whole.heads, options),
     ...(largest.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),

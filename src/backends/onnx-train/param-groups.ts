@@ -5,7 +5,7 @@ import { LORA_PLUS } from '../../adapter/methods/lora-plus.js';
 import { closest, fail } from '../../ir/diagnostics.js';
 import { RATE_SCHEDULES, type RateScheduleKind } from '../../options/words.js';
 import { type HyperName, optimizerDef } from '../../train/optimizers/index.js';
-import type { GroupRate, ParamRow } from '../../train/signature.js';
+import type { GroupMultiple, GroupRate, ParamRow } from '../../train/signature.js';
 import { uselessOption } from '../codes/training.js';
 import type { TrainOptions } from './options.js';
 
@@ -84,6 +84,20 @@ export function parseGroups({
 /** The rates that groups have besides that of the run. */
 export function ratesOf(options: GroupOptions): readonly GroupRate[] {
   return parseGroups(options).flatMap((group) => (group.kind === 'names' && group.own ? [group.own] : []));
+}
+
+/** The groups that learn at a multiple of a rate. */
+export function multiplesOf(options: GroupOptions): readonly GroupMultiple[] {
+  return parseGroups(options).flatMap((group): readonly GroupMultiple[] => {
+    if (group.kind === 'preset') {
+      const times = group.spec.factors.map(({ lrMultiplier }) => lrMultiplier).find((by) => by !== 1);
+      return times === undefined ? [] : [{ pattern: group.text, times }];
+    }
+    const { text, lrMultiplier = 1, rate } = group;
+    if (lrMultiplier === 1) return [];
+    const pattern = text.slice(0, text.lastIndexOf(':'));
+    return [{ pattern, times: lrMultiplier, ...(rate === undefined ? {} : { rate }) }];
+  });
 }
 
 function regexOf(text: string, pattern: string): RegExp {

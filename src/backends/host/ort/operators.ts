@@ -46,7 +46,7 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
   });
   const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
   const kernels = [
-    ...steps.flatMap(({ prepare, before, layer, biased }) => [...prepare, ...before, layer, biased]),
+    ...steps.flatMap(({ before, layer, biased }) => [...before, layer, biased]),
     ...gradients.flatMap(({ all }) => all),
   ];
   for (const { kernel } of kernels) {
@@ -68,8 +68,7 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
         .map((shape) => `{${shape.join(', ')}}`)
         .join(', ')}}`;
       const back = training ? [gradients[index]!.scratch.size, `gradient_${index}`] : [0, 'nullptr'];
-      const { scratch, prepare } = steps[index]!;
-      const run = [scratch.size, prepare.length > 0 ? `prepare_${index}` : 'nullptr', `run_${index}`];
+      const run = [steps[index]!.scratch.size, `run_${index}`];
       const row = [cString(stem), inn, out, rank, transposed, `${scale}`, factors, ...run, ...back];
       return `    {${row.join(', ')}},`;
     }),
@@ -114,9 +113,8 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
   ];
 }
 
-/** The launches of a kind of layer: those over its factors alone, those before the layer, the layer without and with its bias. */
+/** The launches of a kind of layer: those before the layer, the layer without and with its bias. */
 interface Forward {
-  readonly prepare: readonly KindLaunch[];
   readonly before: readonly KindLaunch[];
   readonly layer: KindLaunch;
   readonly biased: KindLaunch;
@@ -163,7 +161,6 @@ function chainSteps(
         ];
   const layer = { tokens: 't', columns: core.cols, up: 'last', formula: 'x W + T L' };
   return {
-    prepare: [],
     before: before.map((wanted) => productStep(setting, wanted)),
     ...layerSteps(kind, index, setting, layer),
     scratch: new Scratch(),
@@ -202,8 +199,7 @@ function foldSteps(kind: LayerKind, index: number, setting: OperatorTarget): For
   const formula = dtype === 'f32' && bare ? 'x W + T L' : `x W + P ${bare ? 'B' : "L'"}`;
   const layer = { tokens, columns: rank, up: upOperand(kind, dtype), formula };
   return {
-    prepare: [...first, ...up],
-    before: [productStep(setting, down)],
+    before: [...first, ...up, productStep(setting, down)],
     ...layerSteps(kind, index, setting, layer),
     scratch,
     operands: { ...OPERANDS, ...factorOperands(kind), ...scratch.places, [tokens]: 'tokens' },
@@ -251,20 +247,12 @@ const OPERANDS: Readonly<Record<string, string>> = {
   y: 'y',
 };
 
-function runText({ prepare, before, layer, biased, operands }: Forward, index: number): string[] {
+function runText({ before, layer, biased, scratch, operands }: Forward, index: number): string[] {
   const call = (step: KindLaunch) => launchText(step, operands);
-  const tried = (steps: readonly KindLaunch[]) => steps.map((step) => `  LOTRC_TRY(${call(step)});`);
-  const preparing = [
-    `static cudaError_t prepare_${index}(PREPARE_PARAMETERS) {`,
-    ...tried(prepare),
-    '  return cudaSuccess;',
-    '}',
-    '',
-  ];
   return [
-    ...(prepare.length > 0 ? preparing : []),
     `static cudaError_t run_${index}(RUN_PARAMETERS) {`,
-    ...tried(before),
+    scratch.tokensText(),
+    ...before.map((step) => `  LOTRC_TRY(${call(step)});`),
     `  if (bias) return ${call(biased)};`,
     `  return ${call(layer)};`,
     '}',
