@@ -23,6 +23,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '2' },
     quick: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
+    projected: { type: 'boolean', default: false },
   },
 });
 const { python, batch, seq, layers, threads, quick } = values;
@@ -34,10 +35,13 @@ const folder = mkdtempSync(join(values.dir, 'lotrc-bench-train-'));
 const all = join(folder, 'float32');
 try {
   console.log(`${processor()}; ${threads} threads`);
-  const halfIsSlow = await productRates();
-  alternate(encoder(!halfIsSlow), repeat);
-  if (!quick) for (const item of [cores(), characters()]) alternate(item, repeat);
-  if (values.profile) {
+  if (!values.projected) {
+    const halfIsSlow = await productRates();
+    alternate(encoder(!halfIsSlow), repeat);
+    if (!quick) for (const item of [cores(), characters()]) alternate(item, repeat);
+  }
+  if (values.projected || !quick) for (const item of projected()) alternate(item, repeat);
+  if (values.profile && !values.projected) {
     const extents = { batch: Number(batch), seq: Number(seq) };
     console.log(`\n${await profileTable(all, extents)}`);
   }
@@ -110,13 +114,33 @@ function cores(): Case {
   };
 }
 
-function characters(): Case {
-  const charlm = join(folder, 'charlm.lotr.onnx');
+/** charlm with adapters on all its layers. */
+function adaptedCharlm(method: string): string {
+  const output = join(folder, `charlm.${method}.onnx`);
   const model = join(root, 'models/charlm/charlm.onnx');
   const names = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'];
   const targets = names.flatMap((name) => ['--target', name]);
-  const start = ['--rank', '8', '--init', 'fan-in', '--scale', '8', '--weights', 'copy'];
-  lotrc('rewrite', model, ...start, ...targets, '-o', charlm);
+  const start = ['--rank', '8', '--init', 'fan-in', '--scale', '8', '--weights', 'copy', '--method', method];
+  lotrc('rewrite', model, ...start, ...targets, '-o', output);
+  return output;
+}
+
+/** Optimizers with a projection next to AdamW on the factors. */
+function projected(): readonly Case[] {
+  return (['lotr', 'lora'] as const).map((method) => {
+    const model = adaptedCharlm(method);
+    const by = method === 'lotr' ? method : 'lowrank';
+    const columns = ['adamw', `${by}-adamw`, `${by}-sgd`].map((optimizer) => {
+      const into = `${method}-${optimizer}`;
+      lotrc('emit', 'onnx-train', model, '-o', join(folder, into), '--optimizer', optimizer);
+      return { who: optimizer, command: step(into, '16', '128', 96, steps) };
+    });
+    return { name: `charlm, 16 x 128 characters, ${method} of rank 8, by optimizer`, columns };
+  });
+}
+
+function characters(): Case {
+  const charlm = adaptedCharlm('lotr');
   for (const dtype of ['float32', 'int8']) {
     const into = join(folder, `charlm-${dtype}`);
     lotrc('emit', 'onnx-train', charlm, '-o', into, '--recompute', 'none', '--base-dtype', dtype);
