@@ -16,9 +16,11 @@ import type { Run } from '../program.js';
 export function combineCommand(given: readonly string[], options: ValuesOf<typeof COMBINE>, run: Run): void {
   const { output, model: path, tolerance = null, to: form = formatOf(output), arch, headSize } = options;
   requireUse(form, options);
-  const model = path === undefined ? null : loadModel(path);
+  // to read an adapter takes hidden layers out of the model: each has one of its own
+  const modelAgain = () => (path === undefined ? null : loadModel(path));
   const adapters = given.map((text) => {
     const { file, weight } = weighted(text);
+    const model = modelAgain();
     const opened = openAdapter(file, model, options);
     if (opened.kind === 'foreign') run.reporter.report(leftOutOf(opened.foreign));
     const foreign = foreignOf(opened, file, { ...options, model });
@@ -32,7 +34,10 @@ export function combineCommand(given: readonly string[], options: ValuesOf<typeo
     return { file, weight, layers: foreign.layers.map((layer) => toLora(layer, tolerance)) };
   });
   const layers = combined(adapters, options);
-  const converted = convertLora(layers, adapters[0]!.file, form, output, { model, arch, headSize });
+  const converted = convertLora(layers, adapters[0]!.file, form, output, {
+    ...{ arch, headSize },
+    model: modelAgain(),
+  });
   const inputs = [
     ...adapters.flatMap(({ file }) => filesOfAdapter(file)),
     ...(path === undefined ? [] : [path]),

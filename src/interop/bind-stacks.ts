@@ -25,12 +25,7 @@ interface Placed {
 /** Puts LoRA of stacked matrices in its places. Throws LOTR7301 where a parameter has none, or may be several. */
 export function layersOfStacks(model: Model, foreign: ForeignAdapter, names: ModuleNames): StackLayers {
   if (foreign.stacks.length === 0) return { layers: [], stacks: new Set() };
-  const known = new Map(
-    findStacks(model).flatMap((stack) => {
-      const inner = stack.path.slice(stack.path.indexOf('.') + 1);
-      return [[stack.path, stack] as const, [inner, stack] as const];
-    }),
-  );
+  const known = stacksByName(model);
   const arrange = oneAtATime();
   const placed = foreign.stacks.flatMap((own) => {
     const wrong = (parameter: string, why: string): never =>
@@ -71,6 +66,30 @@ export function layersOfStacks(model: Model, foreign: ForeignAdapter, names: Mod
     layers: placed.flatMap(({ own, one, wrong }) => layersOf(own, one, arrange, wrong)),
     stacks: new Set(placed.map(({ one }) => one.stack.path)),
   };
+}
+
+/** The stacks of which an adapter has single matrices as layers. */
+export function stacksOfExperts(
+  model: Model,
+  foreign: ForeignAdapter,
+  names: ModuleNames,
+): readonly string[] {
+  const parameters = new Set(foreign.layers.flatMap(({ expert }) => (expert ? [expert.parameter] : [])));
+  if (parameters.size === 0) return [];
+  const known = stacksByName(model);
+  return [...parameters].flatMap((parameter) =>
+    names.among(parameter, known.keys()).found.map((path) => known.get(path)!.path),
+  );
+}
+
+/** The stacks of a model by their paths, with and without the first segment, which may be a wrapper. */
+function stacksByName(model: Model): ReadonlyMap<string, Stack> {
+  return new Map(
+    findStacks(model).flatMap((stack) => {
+      const inner = stack.path.slice(stack.path.indexOf('.') + 1);
+      return [[stack.path, stack] as const, [inner, stack] as const];
+    }),
+  );
 }
 
 const textOf = ({ parameter, stack: { path, count, rows, columns } }: Omit<Placed, 'pair'>): string =>

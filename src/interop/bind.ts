@@ -14,7 +14,7 @@ import { pathsSeen } from '../passes/sites/patterns.js';
 import { digester, useRows } from '../passes/sites/plan.js';
 import type { Site } from '../passes/sites/site.js';
 import { unpackLayers } from '../passes/unpack/unpack.js';
-import { layersOfStacks } from './bind-stacks.js';
+import { layersOfStacks, stacksOfExperts } from './bind-stacks.js';
 import { bindWeights } from './bind-weights.js';
 import type { ForeignAdapter, ForeignLayer } from './foreign.js';
 import { type MappedName, type ModuleMap, mapName, meantBy, meantByFlat, nearestTo } from './names.js';
@@ -42,7 +42,8 @@ export function bindAdapter(
 ): BoundAdapter {
   const names = new ModuleNames(given, moduleMap);
   const apart = layersOfStacks(model, given, names);
-  unpackLayers(model, (path) => apart.stacks.has(path));
+  const stacks = new Set([...apart.stacks, ...stacksOfExperts(model, given, names)]);
+  unpackLayers(model, (path) => stacks.has(path));
   const foreign = { ...given, layers: [...given.layers, ...apart.layers] };
   const linears = findLinears(model, { tie: 'initializer' });
   const layers = onSites(foreign, linears, names);

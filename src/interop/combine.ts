@@ -60,7 +60,7 @@ function refuse(why: string, hint: string): never {
 }
 
 function combinedLayer(parts: readonly Part[], options: CombineOptions): LoraLayer {
-  const { module, a, b, window } = parts[0]!.layer;
+  const { module, a, b, window, expert } = parts[0]!.layer;
   const [inn, out] = [a.shape[1]!, b.shape[0]!];
   const layer = (rank: number, left: Float64Array, right: Float64Array, error: number | null): LoraLayer => ({
     module,
@@ -71,6 +71,7 @@ function combinedLayer(parts: readonly Part[], options: CombineOptions): LoraLay
     scaling: 'rank',
     error,
     window,
+    expert,
   });
   if (options.how === 'cat') {
     const rank = parts.reduce((sum, part) => sum + part.layer.rank, 0);

@@ -68,7 +68,7 @@ export function convertAdapter(
   if (format === 'peft' || format === 'gguf') {
     const { layers, weights } = foreignOf(opened, file, options);
     const made = layers.map((layer) => toLora(layer, options.tolerance ?? null));
-    return loraAs(format, made, weights, path, options);
+    return loraAs(format, made, weights, file, path, options);
   }
   const present = options.model ? readPlan(options.model) : null;
   if (present && opened.kind === 'foreign') return fitted(present, opened.foreign, format, path, options);
@@ -139,13 +139,14 @@ function loraAs(
   format: 'peft' | 'gguf',
   layers: readonly LoraLayer[],
   weights: readonly ForeignWeight[],
+  file: string,
   path: string,
   options: GgufOptions,
 ): Converted {
   return {
     outputs:
       format === 'peft'
-        ? peftOutputs(path, peftAdapter(layers, weights))
+        ? peftOutputs(path, peftAdapter(layers, weights, file))
         : [ggufAdapter(path, layers, weights, options)],
     layers: layers.length,
     weights: weights.length,
@@ -161,7 +162,7 @@ export function convertLora(
   path: string,
   options: ConvertOptions,
 ): Converted {
-  if (format === 'peft' || format === 'gguf') return loraAs(format, layers, [], path, options);
+  if (format === 'peft' || format === 'gguf') return loraAs(format, layers, [], file, path, options);
   const foreign = {
     file,
     names: 'dotted',

@@ -3,6 +3,7 @@ import { effectiveScale } from '../adapter/description.js';
 import { LOTR } from '../adapter/methods/lotr.js';
 import { transposeMatrix } from '../init/dense.js';
 import { type SharedSubspace, sharedSubspace, type ThinPair } from '../init/shared-subspace.js';
+import { notLora } from '../ir/codes/files.js';
 import { badFleet, notWithin } from '../ir/codes/interop.js';
 import { fail } from '../ir/diagnostics.js';
 import type { Output } from '../ir/files/atomic.js';
@@ -50,6 +51,11 @@ export interface Fleet {
  * time. Throws LOTR7501 where the sketch of a shape cannot come within the tolerance.
  */
 export function fleetOf(members: readonly FleetMember[], folder: string, tolerance: number): Fleet {
+  const expert = members.flatMap(({ layers }) => layers).find((layer) => layer.expert);
+  if (expert) {
+    const why = `"${expert.module}" is a matrix of a stack of experts, which files of a fleet do not have`;
+    fail(notLora({ method: 'given', why }));
+  }
   const byShape = groupBy(
     members.flatMap(({ layers }) => layers),
     shapeOf,

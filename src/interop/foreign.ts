@@ -35,6 +35,20 @@ export interface ForeignLayer {
   }) => Pick<ForeignLayer, 'spec' | 'factors'> | string;
   /** of a convolution: channels and window, whose product is `in` */
   readonly window?: readonly number[];
+  readonly expert?: ExpertOf;
+}
+
+/** Of a matrix of stacked experts: which one of which parameter it is. */
+export interface ExpertOf {
+  /** with the module: `model.layers.0.mlp.experts.down_proj` */
+  readonly parameter: string;
+  readonly number: number;
+  /** how many experts the parameter has, where that is known */
+  readonly of: number | null;
+  /** how the model stores the matrices */
+  readonly lies: 'io' | 'oi';
+  /** modules have their parameters in this order; null: not known without the model */
+  readonly place: number | null;
 }
 
 /**

@@ -12,8 +12,9 @@ import { withSeeded } from '../passes/adapters/seeded-factors.js';
 import { TransposedTensor } from '../passes/adapters/trained-tensor.js';
 import { WRAPPERS } from '../passes/sites/module-path.js';
 import { MATRIX } from '../passes/sites/stacked.js';
+import { expertCounts, stackOf } from '../passes/unpack/stacks.js';
 import { storedParameters } from './bind-weights.js';
-import type { ForeignAdapter, ForeignLayer, ForeignWeight } from './foreign.js';
+import type { ExpertOf, ForeignAdapter, ForeignLayer, ForeignWeight } from './foreign.js';
 import { type ModuleMap, mapName } from './names.js';
 import { onWholeBase } from './whole-base.js';
 
@@ -35,9 +36,12 @@ export function asForeign(
   const plan = planOfAdapter(adapter, file);
   const tensors = withSeeded(plan, adapter.tensors);
   const start = plan.plans.some(({ residual }) => residual) ? startOf(plan, base, file) : null;
+  const counts = model && expertCounts(model);
+  const several = plan.plans.filter(({ sites }) => sites.some(isExpert)).length > 1;
+  const experts = { counts, places: counts ? [...counts.keys()] : several ? null : [] };
   const layers = plan.plans.flatMap((row) =>
     row.sites.flatMap((site) => {
-      const made = layersOf(row, site, tensors, model, file, moduleMap);
+      const made = layersOf(row, site, tensors, model, experts, file, moduleMap);
       if (!start || !row.residual) return made;
       const lost = factorNames(row, site).map((name, k) => readBy(row, site, k, start.get(name)!));
       return made.map((layer) => onWholeBase(layer, lost));
@@ -67,25 +71,55 @@ function layersOf(
   site: SiteRow,
   tensors: ReadonlyMap<string, TensorData>,
   model: Model | null,
+  experts: KnownStacks,
   file: string,
   map: ModuleMap,
 ): readonly ForeignLayer[] {
   const { spec } = row;
   const refuse = (why: string): never => fail(notLora({ method: spec.method, why }));
-  if (site.uses.some(({ op }) => op === MATRIX))
-    refuse(`layer "${site.id}" is a matrix of a stack of experts, which has no module of its own`);
   const { in: inn, out, rank } = groupOf(row, site);
   const factors = factorNames(row, site).map((name, k) => readBy(row, site, k, tensors.get(name)!));
   const window = windowOf(site, model, file);
-  return modulesOf(site, map, refuse).map((module) => ({
-    module,
-    in: inn,
-    out,
-    rank,
-    spec,
-    factors,
-    ...(window ? { window } : {}),
-  }));
+  return modulesOf(site, map, refuse).map((module) => {
+    const expert = expertOf(site, module, experts, refuse);
+    return {
+      ...{ module, in: inn, out, rank, spec, factors },
+      ...(window ? { window } : {}),
+      ...(expert ? { expert } : {}),
+    };
+  });
+}
+
+/** What is known of stacks of experts. */
+interface KnownStacks {
+  /** matrices of each, of a model */
+  readonly counts: ReadonlyMap<string, number> | null;
+  /** their order; none where the order of the plan is that of the parameters; null: unknown */
+  readonly places: readonly string[] | null;
+}
+
+const isExpert = ({ uses }: SiteRow): boolean => uses.some(({ op }) => op === MATRIX);
+
+/** Which expert a layer is; null for layers that are modules. */
+function expertOf(
+  site: SiteRow,
+  module: string,
+  { counts, places }: KnownStacks,
+  refuse: (why: string) => never,
+): ExpertOf | null {
+  const use = site.uses.find(({ op }) => op === MATRIX);
+  if (!use) return null;
+  const [, parameter, number] = /^(.+\..+)\.(\d+)$/.exec(module) ?? [];
+  if (parameter === undefined)
+    return refuse(`layer "${site.id}" is a matrix of a stack of experts whose module is unknown`);
+  const stack = stackOf(use.weight);
+  return {
+    parameter,
+    number: Number(number),
+    of: counts?.get(stack) ?? null,
+    lies: use.transposed ? 'oi' : 'io',
+    place: places?.indexOf(stack) ?? null,
+  };
 }
 
 /** The modules that hold a site's weight. PEFT keeps the layer that it adapted inside its own as `base_layer`. */
@@ -94,9 +128,9 @@ function modulesOf(site: SiteRow, map: ModuleMap, refuse: (why: string) => never
   const mapped = mapName(modulePath ?? id, map);
   if (modulePath === null)
     return mapped.by === null ? refuse(`the module path of layer "${id}" is unknown`) : [mapped.name];
-  const modules = [modulePath, ...aliases].map(
-    (path) => mapName(path.replace(/\.base_layer$/, ''), map).name,
-  );
+  // the stack of which a matrix was taken is no other module
+  const others = aliases.filter((path) => !modulePath.startsWith(`${path}.`));
+  const modules = [modulePath, ...others].map((path) => mapName(path.replace(/\.base_layer$/, ''), map).name);
   return [...new Set(modules)];
 }
 

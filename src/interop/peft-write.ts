@@ -7,9 +7,13 @@ import type { TensorData } from '../ir/tensor.js';
 import { ViewedTensor } from '../ir/viewed-tensor.js';
 import { mostFrequent } from './bind.js';
 import type { ForeignWeight } from './foreign.js';
+import { joinExperts, type LoraParameter } from './join-experts.js';
 import { CONFIG_FILE } from './peft-config.js';
 import { KEY_PREFIX, WEIGHTS_FILE } from './peft-read.js';
 import type { LoraLayer } from './to-lora.js';
+
+/** The first version of PEFT that has A of stacked experts on the side that these files have it on. */
+const STACKS_SINCE = '0.19.0';
 
 /** A PEFT LoRA adapter: the contents of its two files. */
 export interface PeftAdapter {
@@ -19,11 +23,35 @@ export interface PeftAdapter {
 
 /**
  * Layers and whole parameters as a PEFT LoRA adapter. Biases are PEFT's `bias`, modules of other parameters its `modules_to_save`.
- * Throws LOTR7201 when there is no layer.
+ * Throws LOTR7201 when there is no layer, and as `joinExperts`.
  */
-export function peftAdapter(layers: readonly LoraLayer[], weights: readonly ForeignWeight[]): PeftAdapter {
-  if (layers.length === 0) fail(notLora({ method: 'given', why: 'it has no layers' }));
+export function peftAdapter(
+  all: readonly LoraLayer[],
+  weights: readonly ForeignWeight[],
+  file = '<adapter>',
+): PeftAdapter {
+  if (all.length === 0) fail(notLora({ method: 'given', why: 'it has no layers' }));
+  const layers = all.filter(({ expert }) => !expert);
+  const stacks = joinExperts(
+    all.filter(({ expert }) => expert),
+    file,
+  );
   const tensors = new Map<string, TensorData>();
+  // PEFT puts the adapter of the first parameter of a module inside that of the next one
+  for (const [at, { owner, a, b }] of stacks.entries()) {
+    const inside = stacks.slice(at + 1).filter((other) => other.owner === owner);
+    const key = `${KEY_PREFIX}${owner}.${inside.map(() => 'base_layer.').join('')}lora_`;
+    tensors.set(`${key}A.weight`, a);
+    tensors.set(`${key}B.weight`, b);
+  }
+  const beside = weights.find(({ module }) => stacks.some(({ owner }) => owner === module));
+  if (beside)
+    fail(
+      notLora({
+        method: 'given',
+        why: `"${beside.module}.${beside.parameter}" was trained in full, and PEFT has no place for it beside target_parameters of its module`,
+      }),
+    );
   for (const { module, rank, a, b, window } of layers) {
     const key = `${KEY_PREFIX}${module}.lora_`;
     tensors.set(`${key}A.weight`, window ? new ViewedTensor(a, [rank, ...window]) : a);
@@ -40,7 +68,7 @@ export function peftAdapter(layers: readonly LoraLayer[], weights: readonly Fore
   const bias =
     biases.length === 0 ? 'none' : biases.every(({ module }) => adapted.has(module)) ? 'lora_only' : 'all';
   return {
-    config: { ...configOf(layers), bias, modules_to_save: saved.size > 0 ? [...saved] : null },
+    config: { ...configOf(layers, stacks), bias, modules_to_save: saved.size > 0 ? [...saved] : null },
     tensors,
   };
 }
@@ -55,17 +83,18 @@ export function peftOutputs(folder: string, adapter: PeftAdapter): readonly Outp
 }
 
 /** PEFT multiplies by lora_alpha / r, or lora_alpha / sqrt(r) with rsLoRA; both r and alpha may differ by module. */
-function configOf(layers: readonly LoraLayer[]): Record<string, unknown> {
-  const rsLora = layers.every(({ scaling }) => scaling === 'sqrt-rank');
+function configOf(layers: readonly LoraLayer[], stacks: readonly LoraParameter[]): Record<string, unknown> {
+  const all = [...layers, ...stacks.map((stack) => ({ ...stack, module: stack.path }))];
+  const rsLora = all.every(({ scaling }) => scaling === 'sqrt-rank');
   const alphas = new Map(
-    layers.map(({ module, alpha, rank, scaling }) => [
+    all.map(({ module, alpha, rank, scaling }) => [
       module,
       scaling === 'sqrt-rank' && !rsLora ? alpha * Math.sqrt(rank) : alpha,
     ]),
   );
-  const rank = mostFrequent(layers.map((layer) => layer.rank));
+  const rank = mostFrequent(all.map((layer) => layer.rank));
   const alpha = mostFrequent([...alphas.values()]);
-  const modules = layers.map(({ module }) => module);
+  const modules = all.map(({ module }) => module);
   // an expression that is the end of another module's path would count for that one too
   const anchor = (module: string) => (modules.some((other) => other.endsWith(`.${module}`)) ? '^' : '');
   const pattern = (values: Iterable<readonly [string, number]>, usual: number) =>
@@ -86,10 +115,13 @@ function configOf(layers: readonly LoraLayer[]): Record<string, unknown> {
     peft_type: 'LORA',
     r: rank,
     rank_pattern: pattern(
-      layers.map((layer) => [layer.module, layer.rank] as const),
+      all.map((layer) => [layer.module, layer.rank] as const),
       rank,
     ),
-    target_modules: modules,
+    target_modules: layers.map(({ module }) => module),
+    ...(stacks.length > 0
+      ? { target_parameters: stacks.map(({ path }) => path), peft_version: STACKS_SINCE }
+      : {}),
     task_type: null,
     use_rslora: rsLora,
   };

@@ -7,7 +7,7 @@ import { leadingProduct } from '../init/leading-product.js';
 import { notExact, notLora } from '../ir/codes/files.js';
 import { fail } from '../ir/diagnostics.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
-import type { ForeignLayer } from './foreign.js';
+import type { ExpertOf, ForeignLayer } from './foreign.js';
 import { transposedF32, transposedTermF32 } from './matrices.js';
 
 /** A layer as LoRA, in the orientation that PyTorch has. */
@@ -23,12 +23,14 @@ export interface LoraLayer {
   /** relative error of the product by singular values; null where nothing but the rounding of B is lost */
   readonly error: number | null;
   readonly window?: readonly number[] | undefined;
+  readonly expert?: ExpertOf | undefined;
 }
 
 /** A LoRA layer in the orientation of lotrc. */
-export function asForeignLayer({ module, a, b, rank, alpha, scaling }: LoraLayer): ForeignLayer {
+export function asForeignLayer({ module, a, b, rank, alpha, scaling, expert }: LoraLayer): ForeignLayer {
   const spec = { ...LORA, scale: alpha, scaling };
-  return { module, in: a.shape[1]!, out: b.shape[0]!, rank, spec, factors: [a, b].map(transposedF32) };
+  const factors = [a, b].map(transposedF32);
+  return { module, in: a.shape[1]!, out: b.shape[0]!, rank, spec, factors, ...(expert ? { expert } : {}) };
 }
 
 /**
@@ -38,7 +40,7 @@ export function asForeignLayer({ module, a, b, rank, alpha, scaling }: LoraLayer
  * add to the weight.
  */
 export function toLora(layer: ForeignLayer, tolerance: number | null): LoraLayer {
-  const { spec, factors, rank: own, module, window } = layer;
+  const { spec, factors, rank: own, module, window, expert } = layer;
   if (wrapOf(spec) !== 'add')
     fail(notLora({ method: spec.method, why: `it changes the weight itself (wrap ${wrapOf(spec)})` }));
   const term = deltaTerm(spec.delta);
@@ -54,7 +56,7 @@ export function toLora(layer: ForeignLayer, tolerance: number | null): LoraLayer
     // `scale` itself where that is what is divided, so that no rounding enters
     const kept = spec.scaling !== 'none' && rank === own;
     const alpha = kept ? spec.scale : effectiveScale(spec, own) * rank;
-    return { module, rank, a, b, alpha, scaling, error: null, window };
+    return { module, rank, a, b, alpha, scaling, error: null, window, expert };
   }
   if (tolerance === null)
     return fail(notExact({ layer: module, method: spec.method, error: null, tolerance: null }));
@@ -65,5 +67,6 @@ export function toLora(layer: ForeignLayer, tolerance: number | null): LoraLayer
   if (error > tolerance) fail(notExact({ layer: module, method: spec.method, error, tolerance }));
   const alpha = effectiveScale(spec, own) * rank;
   const a = f32Tensor([rank, layer.in], left);
-  return { module, rank, a, b: f32Tensor([layer.out, rank], right), alpha, scaling: 'rank', error, window };
+  const b = f32Tensor([layer.out, rank], right);
+  return { module, rank, a, b, alpha, scaling: 'rank', error, window, expert };
 }

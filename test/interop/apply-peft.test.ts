@@ -28,6 +28,7 @@ test.each([
   'bert.ia3',
   'llama.randlora',
   'mixtral.experts',
+  'mixtral.lotr',
   'bert.fourierft',
   'gpt2.fourierft',
 ])('lotrc apply %s gives the logits of PyTorch with PEFT', async (name) => {

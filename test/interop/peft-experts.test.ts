@@ -6,14 +6,20 @@ import { LORA } from '../../src/adapter/methods/lora.js';
 import { bindAdapter } from '../../src/interop/bind.js';
 import { convertAdapter } from '../../src/interop/convert.js';
 import type { ForeignAdapter, ForeignStack } from '../../src/interop/foreign.js';
+import { asForeign } from '../../src/interop/from-plan.js';
+import { joinExperts } from '../../src/interop/join-experts.js';
 import { readPeft } from '../../src/interop/peft-read.js';
+import { peftAdapter } from '../../src/interop/peft-write.js';
+import { type LoraLayer, toLora } from '../../src/interop/to-lora.js';
 import { type Attr, attrInts } from '../../src/ir/attr.js';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { Graph, Model, type Value } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
+import type { Adapter } from '../../src/passes/adapters/adapter-file.js';
 import { codeOf } from '../support/code-of.js';
 import { normalTensor } from '../support/normal.js';
 import { baseOf, PEFT } from '../support/peft.js';
@@ -149,13 +155,79 @@ test('what shapes do not tell apart is refused: two parameters of one shape, and
   expect(matched.map(({ path }) => path)).toEqual(['mlp.experts.two.0', 'mlp.experts.two.1']);
 });
 
-test('other forms: a file of lotrc of it, and what has no place for experts refuses', () => {
+test('a file of lotrc of it is for the experts, and needs the model', () => {
   const foreign = changed({});
   const opened = { kind: 'foreign', foreign } as const;
   const made = convertAdapter(opened, CASE, 'safetensors', join(root, 'a.safetensors'), { model: model() });
   expect(made.layers).toBe(7);
-  const to = (format: 'peft' | 'onnx_adapter') => () =>
-    convertAdapter(opened, CASE, format, join(root, 'b'), { model: model() });
-  expect(to('peft')).toThrow('is a matrix of a stack of experts');
   expect(codeOf(() => convertAdapter(opened, CASE, 'peft', join(root, 'b')))).toBe('LOTR7204');
+});
+
+const layersOf = (adapter: Adapter, of: Model | null = null) =>
+  asForeign(adapter, CASE, { model: of }).layers.map((layer) => toLora(layer, null));
+const digests = (tensors: ReadonlyMap<string, TensorData>) =>
+  Object.fromEntries([...tensors].map(([name, data]) => [name, data.digest()]).sort());
+
+test('PEFT to lotrc to PEFT gives the tensors of PEFT to the last bit', () => {
+  const given = readSafetensors(join(PEFT, CASE, 'adapter_model.safetensors')).tensors;
+  const { adapter } = bound(changed({}));
+  const { config, tensors } = peftAdapter(layersOf(adapter, model()), []);
+  expect(digests(tensors)).toEqual(digests(given));
+  expect(config).toMatchObject({
+    target_parameters: ['gate_up_proj', 'down_proj'].map((name) => `model.layers.0.mlp.experts.${name}`),
+    target_modules: ['model.layers.0.self_attn.q_proj'],
+    r: 2,
+    lora_alpha: 3,
+  });
+  // scales that differ are plans of their own, whose order is not that of the parameters
+  expect(codeOf(() => peftAdapter(layersOf(adapter), []))).toBe('LOTR7204');
+});
+
+/** The adapter whose folder PEFT has loaded: LoTR, whose experts share R and L. */
+const LOTR_FILE = join(PEFT, 'mixtral.lotr.adapter.safetensors');
+
+test('LoTR of experts becomes the folder that PEFT has loaded', () => {
+  const folder = join(root, 'lotr');
+  const opened = { kind: 'own', adapter: readSafetensors(LOTR_FILE) } as const;
+  const { outputs } = convertAdapter(opened, LOTR_FILE, 'peft', folder);
+  writeAtomically(outputs);
+  for (const name of ['adapter_config.json', 'adapter_model.safetensors'])
+    expect(readFileSync(join(folder, name)), name).toEqual(readFileSync(join(PEFT, 'mixtral.lotr', name)));
+});
+
+test('experts of smaller ranks are filled up with zeros, and what PEFT cannot say is refused by name', () => {
+  const all = layersOf(bound(changed({})).adapter, model());
+  const of = (name: string) => all.filter(({ module }) => module.includes(name));
+  const [first, ...others] = of('down_proj') as [LoraLayer, ...LoraLayer[]];
+  const zeros = (rows: number, columns: number) =>
+    f32Tensor([rows, columns], new Float32Array(rows * columns));
+  const wide = { ...first, rank: 2, alpha: 6, a: ones(2, 12), b: ones(16, 2) };
+  const [joined] = joinExperts([wide, ...others]);
+  expect([joined!.rank, joined!.alpha]).toEqual([2, 6]);
+  expect(toF64(joined!.a).subarray(36, 48)).toEqual(toF64(zeros(1, 12)));
+  expect(toF64(joined!.b).filter((_, k) => k % 6 === 4)).toEqual(toF64(zeros(1, 16)));
+  for (const [layers, wanted] of [
+    [others, 'expert 0 of "model.layers.0.mlp.experts.down_proj" has no adapter'],
+    [[{ ...first, alpha: 7 }, ...others], 'different scales (7 and 3)'],
+    [
+      others.map((one, k) => ({ ...one, a: ones(1, 12), b: ones(12, 1), expert: expert(k, 'io', 'one') })),
+      'are 12x12 and lie as (in, out)',
+    ],
+    [
+      ['one', 'two'].flatMap((name) => others.map((one, k) => ({ ...one, expert: expert(k, 'oi', name) }))),
+      '"mlp.one" and "mlp.two" have matrices of the same shapes',
+    ],
+  ] as const) {
+    expect(codeOf(() => joinExperts(layers))).toBe('LOTR7201');
+    expect(() => joinExperts(layers)).toThrow(wanted);
+  }
+  const weight = { module: 'model.layers.0.mlp.experts', parameter: 'bias', data: ones(1, 2) };
+  expect(() => peftAdapter(all, [weight])).toThrow('experts.bias" was trained in full');
+});
+
+const expert = (number: number, lies: 'io' | 'oi', name: string) => ({
+  ...{ number, lies },
+  parameter: `mlp.${name}`,
+  of: 2,
+  place: 0,
 });

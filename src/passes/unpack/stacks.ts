@@ -116,9 +116,22 @@ export function stacksNamed(model: Model, targets: readonly string[]): readonly 
 /** Whether a plan adapts matrices of a stack. */
 export function stacksOf(plan: SavedPlan): (path: string) => boolean {
   const uses = plan.plans.flatMap(({ sites }) => sites.flatMap((site) => site.uses));
-  const paths = uses
-    .filter(({ op }) => op === MATRIX)
-    .map(({ weight }) => weight.replace(/\.\d+\.weight(?:_\d+)?$/, ''));
+  const paths = uses.filter(({ op }) => op === MATRIX).map(({ weight }) => stackOf(weight));
   const known = new Set(paths);
   return (path) => known.has(path);
+}
+
+/** The path of the stack of which a stored matrix was taken. */
+export function stackOf(weight: string): string {
+  return weight.replace(/\.\d+\.weight(?:_\d+)?$/, '');
+}
+
+/** How many matrices each stack of a model has, whole or taken apart, by its path. */
+export function expertCounts(model: Model): ReadonlyMap<string, number> {
+  const counts = new Map(findStacks(model).map(({ path, count }) => [path, count]));
+  for (const name of model.graph.initializers.keys()) {
+    const path = stackOf(name);
+    if (path !== name) counts.set(path, (counts.get(path) ?? 0) + 1);
+  }
+  return counts;
 }

@@ -1,6 +1,8 @@
 """Does PEFT load what lotrc exported, and compute what the ONNX model with the adapter computes?
 
 Run: python check.py FAMILY PEFT_FOLDER MODEL.onnx     (FAMILY of make.py; MODEL.onnx from `lotrc apply` or `rewrite`)
+     ... PEFT_FOLDER.safetensors     also records inputs and logits, as make.py does: mixtral.lotr, which is `lotrc convert
+     mixtral.lotr.adapter.safetensors mixtral.lotr`
 """
 import os, sys, warnings
 
@@ -9,8 +11,9 @@ import onnxruntime
 import torch
 
 from peft import PeftModel
+from safetensors.torch import save_file
 
-family_name, folder, onnx_file = sys.argv[1:4]
+family_name, folder, onnx_file, *record = sys.argv[1:]
 sys.argv = [sys.argv[0], "-"]
 source = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "make.py")).read()
 exec(source.split("\nwanted = ")[0])  # the families, without writing anything
@@ -26,3 +29,8 @@ with torch.no_grad():
 session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
 (found,) = session.run(["logits"], {key: t.numpy() for key, t in given.items()})
 print(family_name, folder, "relative difference", float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted)))
+if record:
+    wide = {key: t.double() if t.is_floating_point() else t for key, t in given.items()}
+    with torch.no_grad():
+        logits = adapted.double()(**wide, **kw).logits.float()
+    save_file({**{f"input.{key}": t for key, t in given.items()}, "logits": logits}, record[0])
