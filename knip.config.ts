@@ -14,6 +14,7 @@ export default {
     'bench/federated/run.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
     'bench/infer/run.ts!',
+    'bench/webgpu/run.ts!',
     'bench/quality/{data,grids,report,run,rank-adaptation}.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
@@ -28,18 +29,18 @@ export default {
     'test/fuzz/child.ts',
     'test/{large/stream,kill/ranks}.ts',
     'web/worker/{worker,parquet-worker}.ts!',
-    '{.ci,test/support,test/parity,examples/*}/*.mjs',
+    '{.ci,bench/webgpu,test/support,test/parity,examples/*}/*.mjs',
   ],
   project: [
     '{src,cli,bench,web}/**/*.ts!',
     'test/**/*.{ts,mjs}',
     '!test/fixtures/**',
-    '{.ci,examples/*}/*.mjs',
+    '{.ci,bench/webgpu,examples/*}/*.mjs',
   ],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
   ignoreBinaries: ['mkfifo', 'ip', 'mpirun'],
   // pages of tests import them by these names
-  ignoreDependencies: ['emitted-module', 'emitted-model', 'lotrc-core'],
+  ignoreDependencies: ['emitted-module', 'emitted-modules', 'emitted-model', 'lotrc-core'],
   ignoreIssues: {
     // every runtime source is embedded, whoever needs it
     'src/**/generated/*.ts': ['exports'],

@@ -47,6 +47,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
   unplugin: { where: /^cli\/plugin\//, lazy: false },
   vitest: { where: /^cli\/plugin\/vitest\.ts$/, lazy: false },
+  vite: { where: /^bench\/gpu\/bundle-page\.ts$/, lazy: false },
   '@noble/hashes': { where: /^src\/platform\/web\.ts$/, lazy: false },
 };
 

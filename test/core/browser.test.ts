@@ -5,13 +5,13 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { answerOf } from '../../bench/gpu/browser.js';
+import { bundledScript } from '../../bench/gpu/bundle-page.js';
 import { inspect } from '../../src/inspect.js';
 import { formatInspect } from '../../src/inspect-format.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
 import { rewrite } from '../../src/rewrite.js';
 import { chromium } from '../support/browser.js';
-import { bundledScript } from '../support/bundle-page.js';
 
 /** `lotrc/core` in a worker of Chromium: parts of files and of URLs of another site. */
 

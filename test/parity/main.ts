@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { answerOf } from '../../bench/gpu/browser.js';
+import { bundledScript, servedFiles } from '../../bench/gpu/bundle-page.js';
 import { CONTEXT, Corpus, TRAINED_STEPS } from '../../cli/dev/demo/charlm.js';
 import { type DemoRecipe, emitWords, filesOfRun, rateAt, rewriteWords } from '../../cli/dev/demo/tune.js';
 import { main } from '../../cli/program.js';
@@ -11,7 +12,6 @@ import type { GivenBatch } from '../../src/runtime/batch.js';
 import { TrainingRun } from '../../src/train/run.js';
 import type { Batch } from '../../src/train/training-steps.js';
 import { chromium } from '../support/browser.js';
-import { bundledScript, servedFiles } from '../support/bundle-page.js';
 import { jsonBatch } from '../support/given-run.js';
 
 /** How far the loss of a step may be from that in Node. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { answerOf } from '../../bench/gpu/browser.js';
-import { bundledScript } from './bundle-page.js';
+import { bundledScript } from '../../bench/gpu/bundle-page.js';
 import type { HostAnswer, HostJob } from './host.js';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
