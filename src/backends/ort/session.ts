@@ -1,3 +1,4 @@
+import { availableParallelism, cpus } from 'node:os';
 import type * as Ort from 'onnxruntime-node';
 import { fail } from '../../ir/diagnostics.js';
 import { bare } from '../../ir/keys.js';
@@ -36,7 +37,7 @@ export class OrtSession {
     const { ep = 'cpu', label = path, profile, ...settings } = options;
     try {
       const session = await ort.InferenceSession.create(path, {
-        ...sessionSettings({ ep, ...settings }),
+        ...sessionSettings({ ep, ...pinnedThreads(), ...settings }),
         ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
       });
       return new OrtSession(ort, session, label, profile !== undefined);
@@ -76,4 +77,13 @@ export class OrtSession {
     if (this.#profiled) this.#session.endProfiling();
     await this.#session.release();
   }
+}
+
+/**
+ * A thread for each core of a process that may not use all of them. ONNX Runtime's own default has one for each core of the
+ * machine and binds them to these, also to those that the process is kept from.
+ */
+function pinnedThreads(): Pick<GraphSettings, 'threads'> {
+  const threads = availableParallelism();
+  return threads < cpus().length ? { threads } : {};
 }
