@@ -38,7 +38,7 @@ export default {
     '{.ci,bench/webgpu,examples/*}/*.mjs',
   ],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
-  ignoreBinaries: ['mkfifo', 'ip', 'mpirun'],
+  ignoreBinaries: ['mkfifo', 'ip', 'mpirun', 'taskset'],
   // pages of tests import them by these names
   ignoreDependencies: ['emitted-module', 'emitted-modules', 'emitted-model', 'lotrc-core'],
   ignoreIssues: {

@@ -1,6 +1,17 @@
 import { defineOptions, type OptionSet } from '../options/define.js';
 import { CLOBBER, WATCH } from '../options/sets/shared.js';
-import { alternatives, file, flag, formed, list, narrowed, text, whole, word } from '../options/types.js';
+import {
+  alternatives,
+  file,
+  flag,
+  folder,
+  formed,
+  list,
+  narrowed,
+  text,
+  whole,
+  word,
+} from '../options/types.js';
 import { DEFAULT_OPTIMIZER, OPTIMIZER_KINDS } from '../train/optimizers/index.js';
 import type { BackEnd } from './backend.js';
 import { STEP_KINDS } from './host/shared/optimizer.js';
@@ -60,7 +71,7 @@ export function gpuOptions(backEnd: BackEnd) {
   const names = devices.map(({ name }) => name);
   const some = special(backEnd);
   const set = defineOptions({
-    output: { type: text('dir'), short: 'o', doc: 'folder for the kernels' },
+    output: { type: folder('dir'), short: 'o', doc: 'folder for the kernels' },
     explain: { type: flag, default: false, doc: 'print the plan and write nothing' },
     device: {
       // configs name profiles

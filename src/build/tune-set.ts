@@ -2,7 +2,7 @@ import { ONNX_TRAIN } from '../backends/onnx-train/option-set.js';
 import { type OptionDef, omit, type ValueOf } from '../options/define.js';
 import { MERGE, SELECT } from '../options/sets/adapters.js';
 import { OF_COMMAND, REPORT } from '../options/sets/shared.js';
-import { alternatives, text, word } from '../options/types.js';
+import { alternatives, folder, word } from '../options/types.js';
 import { TRAIN } from '../train/option-set.js';
 import { PRESET_NAMES, RECIPE_NAMES } from './presets.js';
 
@@ -75,7 +75,7 @@ const TOGETHER = {
 
 const OUTPUT = {
   output: {
-    type: text('dir'),
+    type: folder('dir'),
     short: 'o',
     doc: 'folder for what is made; by default MODEL.tuned in the folder of the model',
   },

@@ -6,6 +6,7 @@ import type { Output } from '../ir/files/atomic.js';
 import { onnxAdapterOutput } from '../ir/files/onnx-adapter.js';
 import { safetensorsOutput } from '../ir/files/safetensors.js';
 import type { Model } from '../ir/model.js';
+import { refuseUsage } from '../options/usage.js';
 import type { ADAPTER_FORMATS } from '../options/words.js';
 import { type Adapter, planOfAdapter } from '../passes/adapters/adapter-file.js';
 import { withSeeded } from '../passes/adapters/seeded-factors.js';
@@ -47,8 +48,13 @@ export interface Converted {
   }[];
 }
 
-/** The form that a path has by its ending; a folder of PEFT without one. */
+/** The form that a path has by its ending; a folder of PEFT without one. Throws LOTR8001 for the ending of models. */
 export function formatOf(path: string): AdapterFormat {
+  if (/\.onnx(txt)?$/.test(path))
+    refuseUsage(
+      `${path} has the ending of a model, and an adapter is written`,
+      'end it in .safetensors, .onnx_adapter or .gguf; a name without an ending is a folder for PEFT',
+    );
   if (path.endsWith('.safetensors')) return 'safetensors';
   if (path.endsWith('.gguf')) return 'gguf';
   return path.endsWith('.onnx_adapter') ? 'onnx_adapter' : 'peft';

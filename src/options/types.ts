@@ -95,6 +95,14 @@ export function formed(placeholder: string, wanted: string, pattern: RegExp): Sc
   return scalar(placeholder, wanted, { type: 'string', pattern: pattern.source }, isOne, (given) => given);
 }
 
+/** The name of what is written, where a name that ends as those of models do is a mistake. */
+export const notModel = (placeholder: string, what: string): Scalar<string> =>
+  formed(placeholder, `the name of ${what}, without the ending .onnx`, /^(?!.*\.onnx(txt)?[/\\]*$)/u);
+
+/** The name of a folder that is written. */
+export const folder = (placeholder: string): Scalar<string> =>
+  notModel(placeholder, 'a folder for several files');
+
 /** A type that takes `only` these values, but for the command line, whose command refuses others with a reason of its own. */
 export const narrowed = <T>(type: OptionType<T>, only: OptionType<NoInfer<T>>): OptionType<T> => ({
   ...only,

@@ -1,7 +1,19 @@
 import { NODE_EPS } from '../backends/execution-providers.js';
 import { defineOptions } from '../options/define.js';
 import { CLOBBER } from '../options/sets/shared.js';
-import { alternatives, file, flag, names, pairs, real, scalar, text, whole, word } from '../options/types.js';
+import {
+  alternatives,
+  file,
+  flag,
+  folder,
+  names,
+  pairs,
+  real,
+  scalar,
+  text,
+  whole,
+  word,
+} from '../options/types.js';
 import {
   BAD_LINES,
   PREDICTED_TURNS,
@@ -148,7 +160,7 @@ export const TRAIN = defineOptions({
     doc: 'use this share of the data for evaluation',
   },
   output: {
-    type: text('folder'),
+    type: folder('folder'),
     short: 'o',
     doc: 'folder of the run: settings, checkpoint, logs, adapter (default: DIR/run)',
   },

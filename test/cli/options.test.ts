@@ -74,3 +74,24 @@ describe('ranges', () => {
     expect(code).toBe(2);
   });
 });
+
+describe('folders and adapters', () => {
+  test.each([
+    ['tune m --data d', 'a folder for several files'],
+    ['train d --data x', 'a folder for several files'],
+    ['emit onnx-train m', 'a folder for several files'],
+    ['emit wgsl m', 'a folder for several files'],
+    ['sweep g.json', 'a folder for several files'],
+    ['compress a b', 'a folder or an adapter file'],
+  ])('%s does not write into y.onnx', async (words, what) => {
+    const { code, err } = await lotrc(...words.split(' '), '-o', 'y.onnx');
+    expect([code, err]).toEqual([
+      2,
+      expect.stringContaining(`takes the name of ${what}, without the ending .onnx, not "y.onnx"`),
+    ]);
+  });
+  test('an adapter is not written to the name of a model', async () => {
+    const { code, err } = await lotrc('convert', 'a.safetensors', 'y.onnx');
+    expect([code, err]).toEqual([2, expect.stringContaining('has the ending of a model')]);
+  });
+});

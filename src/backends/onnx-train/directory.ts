@@ -218,7 +218,9 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
     write: (sink) => sink.write(utf8Bytes(`${JSON.stringify(signature(), null, 2)}\n`)),
   });
   const written = target.write(outputs);
-  const placed = written.slice(0, base.outputs.length).map(({ path, how }) => ({ file: path, how }));
+  const placed = written
+    .slice(0, base.outputs.length)
+    .map(({ path, how }) => ({ file: join(folder, basename(path)), how }));
   return { signature: signature(), placed, files, params, weights: plan.weights ?? [], notes };
 }
 

@@ -7,6 +7,7 @@ import {
   factors,
   file,
   flag,
+  folder,
   integer32,
   list,
   type OptionType,
@@ -186,7 +187,7 @@ const LOSS = {
 } as const satisfies OptionSet;
 
 export const ONNX_TRAIN = defineOptions({
-  output: { type: text('dir'), short: 'o', doc: 'the training directory' },
+  output: { type: folder('dir'), short: 'o', doc: 'the training directory' },
   explain: {
     type: flag,
     default: false,

@@ -1,5 +1,5 @@
 import { defineOptions } from '../define.js';
-import { file, flag, formed, narrowed, pairs, real, text, texts, whole, word } from '../types.js';
+import { file, flag, formed, narrowed, notModel, pairs, real, text, texts, whole, word } from '../types.js';
 import {
   ADAPTER_FORMATS,
   CARRIES,
@@ -236,7 +236,7 @@ export const COMBINE = defineOptions({
 
 export const COMPRESS = defineOptions({
   output: {
-    type: file,
+    type: notModel('file', 'a folder or an adapter file'),
     short: 'o',
     required: true,
     doc: 'folder of the compressed adapters: shared.safetensors, and NAME.safetensors for each; with --to-parameters the adapter file',

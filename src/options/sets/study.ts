@@ -1,5 +1,5 @@
 import { defineOptions } from '../define.js';
-import { file, flag, names, text, whole, word } from '../types.js';
+import { file, flag, folder, names, text, whole, word } from '../types.js';
 import { TABLE_FORMATS } from '../words.js';
 import { CLOBBER } from './shared.js';
 
@@ -7,7 +7,7 @@ import { CLOBBER } from './shared.js';
 
 export const SWEEP = defineOptions({
   output: {
-    type: text('folder'),
+    type: folder('folder'),
     short: 'o',
     required: true,
     doc: 'folder of the study: a file for each run, runs.parquet with all rows',
