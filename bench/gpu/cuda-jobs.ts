@@ -6,7 +6,6 @@ import { scheduleOf } from '../../src/backends/host/cuda/lower.js';
 import { fromFirstPlaces, PLACED, SharedKernels } from '../../src/backends/host/shared/kernels.js';
 import { deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
-import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
@@ -25,12 +24,9 @@ import { type Problem, scheduleText } from '../../src/backends/kernel/plan/sched
 import { ofWarpgroups } from '../../src/backends/kernel/plan/warpgroup-schedule.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/cuda/matrix-units.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
+import { launchBytes, sharedPlaces } from '../../src/backends/kernel/print/cuda/shared-memory.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { jobsOf, type TuningJob } from './jobs.js';
-
-/** Static shared memory of a block on every device. */
-const SHARED_BYTES = 48 << 10;
-const BYTES = { f32: 4, f16: 2, bf16: 2, u32: 4 } as const;
 
 /** What is tuned: a plan of products that run on matrix units in tf32 or not. */
 export interface TunedPlan {
@@ -85,7 +81,7 @@ const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
   rows * cols < 1 << 19 || BM * BN >= Math.min(64 * 64, reach(rows, 16) * 64, 64 * reach(cols, 8));
 
 /**
- * The products of a plan for CUDA with their candidates: schedules that are written as they are, in static shared memory.
+ * The products of a plan for CUDA with their candidates: schedules that are written as they are.
  * Split sums keep their parts; products that are planned for warpgroups have none.
  */
 export function cudaJobs({ plan, tf32 }: TunedPlan, most: number): readonly TuningJob[] {
@@ -96,7 +92,7 @@ export function cudaJobs({ plan, tf32 }: TunedPlan, most: number): readonly Tuni
     launches
       // a row for the kernel of any device would come before that for warpgroups
       .filter(({ schedule }) => !ofWarpgroups(schedule))
-      .map((launch) => ({ ...launch, schedule: scheduleOf(launch, rounds.has(launch)) }));
+      .map((launch) => ({ ...launch, schedule: scheduleOf(launch, plan.device, rounds.has(launch)) }));
   const lowered = {
     ...plan,
     prologue: lower(plan.prologue),
@@ -110,16 +106,10 @@ export function cudaJobs({ plan, tf32 }: TunedPlan, most: number): readonly Tuni
   const of = ({ schedule }: Launch, problem: Problem) =>
     (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem);
   const fits = (candidate: Launch) =>
-    scheduleText(scheduleOf(candidate, tf32)) === scheduleText(candidate.schedule) &&
-    sharedBytes(kernelOf(candidate)) <= SHARED_BYTES;
+    scheduleText(scheduleOf(candidate, plan.device, tf32)) === scheduleText(candidate.schedule) &&
+    sharedPlaces(kernelOf(candidate).arrays).bytes <= plan.device.workgroupBytes;
   return jobsOf(lowered, { of, fits }, most);
 }
-
-const sharedBytes = ({ arrays }: Kernel): number =>
-  arrays.reduce(
-    (sum, { space, size, elem = 'f32' }) => sum + (space === 'workgroup' ? size * BYTES[elem] : 0),
-    0,
-  );
 
 /** A job as the script for the GPU machine reads it: numbers instead of the names of lengths. */
 export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan: KernelPlan, index: number) {
@@ -175,7 +165,8 @@ export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan
         file: `kernels/${index}-${at}.cu`,
         grid: gridOf(candidate, { M: plan.tokens }),
         threads: own.workgroup[0],
-        sharedBytes: sharedBytes(own),
+        sharedBytes: sharedPlaces(own.arrays).bytes,
+        launchBytes: launchBytes(own),
       };
     }),
   };

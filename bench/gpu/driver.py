@@ -73,11 +73,14 @@ class Driver:
         self._call("cuModuleGetFunction", ctypes.byref(handle), module, name.encode())
         return handle
 
-    def launcher(self, function, grid, threads, addresses, uniforms):
-        """A call that launches the kernel: buffers are plain pointers, uniforms 32 bits each."""
+    def launcher(self, function, grid, threads, shared, addresses, uniforms):
+        """A call that launches the kernel with so much shared memory: buffers are plain pointers, uniforms 32 bits each."""
+        if shared > 0:
+            # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            self._call("cuFuncSetAttribute", function, ctypes.c_int(8), ctypes.c_int(shared))
         held = [*map(lambda address: _pointer(address.value), addresses), *map(ctypes.c_uint32, uniforms)]
         pointers = (ctypes.c_void_p * len(held))(*(ctypes.addressof(one) for one in held))
-        sizes = [ctypes.c_uint(size) for size in (*grid, threads, 1, 1, 0)]
+        sizes = [ctypes.c_uint(size) for size in (*grid, threads, 1, 1, shared)]
 
         def launch(held=held):
             self._call("cuLaunchKernel", function, *sizes, ctypes.c_void_p(), pointers, ctypes.c_void_p())

@@ -78,7 +78,7 @@ class Bench:
     def launcher(self, module, candidate):
         addresses = [self.memory[b["name"]] for b in self.job["buffers"]]
         function = self.driver.function(module, candidate["kernel"])
-        return self.driver.launcher(function, candidate["grid"], candidate["threads"], addresses, self.job["uniforms"])
+        return self.driver.launcher(function, candidate["grid"], candidate["threads"], candidate["launchBytes"], addresses, self.job["uniforms"])
 
     def error(self, launch):
         """Error of a launch into a poisoned result (or into what it adds to); infinite where an element is left as it was."""

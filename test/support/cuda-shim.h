@@ -52,11 +52,17 @@ static bool release(unsigned from, unsigned to) {
   return true;
 }
 
-static void launch(Index grid, unsigned threads, std::function<void()> work) {
+// shared memory of a launch, poisoned before every block, and how much the launch gave
+alignas(1024) static unsigned char memory[227 << 10];
+static size_t memory_bytes = 0;
+
+static void launch(Index grid, unsigned threads, std::function<void()> work, size_t bytes = 0) {
   kernel = work;
   gridDim = grid;
+  memory_bytes = bytes;
   for (unsigned z = 0; z < grid.z; z++) for (unsigned y = 0; y < grid.y; y++) for (unsigned x = 0; x < grid.x; x++) {
     blockIdx = {x, y, z};
+    std::memset(memory, 0xff, bytes);
     fibers.assign(threads, {});
     states.assign(threads, running);
     conditions.assign(threads, {});

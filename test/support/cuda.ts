@@ -11,6 +11,7 @@ import {
   PACKED_WEIGHTS_TEXT,
 } from '../../src/backends/kernel/print/cuda/matrix-units.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
+import { launchBytes } from '../../src/backends/kernel/print/cuda/shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/cuda/warpgroup-units.js';
 import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
@@ -218,7 +219,7 @@ function runPrograms(
           const { buffer } = map.view;
           return mapText(name, map, pointers.get(buffer)!, elems.get(buffer)!, bound);
         }),
-        `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); });`,
+        `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); }, ${launchBytes(kernel)});`,
       ];
     });
     const saves = outs.map((name) => {

@@ -90,10 +90,17 @@ int cuModuleGetFunction(void **function, void *module, const char *name) {
   *function = dlsym(module, (std::string(name) + "_on_cpu").c_str());
   return *function ? 0 : NOT_FOUND;
 }
+// shared memory that launches of a function may have
+std::map<void *, unsigned> allowed;
+int cuFuncSetAttribute(void *function, int attribute, int bytes) {
+  if (attribute != 8 || bytes > 227 << 10) return BAD_VALUE;
+  allowed[function] = static_cast<unsigned>(bytes);
+  return 0;
+}
 int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                    void *stream, void **parameters, void **extra) {
-  if (by != 1 || bz != 1 || shared || stream || extra || !x || y > 65535 || z > 65535 || bx > 1024) return BAD_VALUE;
-  reinterpret_cast<void (*)(unsigned, unsigned, unsigned, unsigned, void **)>(function)(x, y, z, bx, parameters);
+  if (by != 1 || bz != 1 || (shared > 48 << 10 && shared > allowed[function]) || stream || extra || !x || y > 65535 || z > 65535 || bx > 1024) return BAD_VALUE;
+  reinterpret_cast<void (*)(unsigned, unsigned, unsigned, unsigned, unsigned, void **)>(function)(x, y, z, bx, shared, parameters);
   return 0;
 }
 int cuEventCreate(void **event, unsigned) { return *event = new Clock::time_point, events++, 0; }

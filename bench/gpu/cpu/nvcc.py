@@ -20,8 +20,8 @@ def main():
         types = [parameter.rsplit(None, 1)[0].replace("__restrict__", "").strip() for parameter in parameters.split(",")]
         arguments = ", ".join(f"*({kind} *)p[{at}]" for at, kind in enumerate(types))
         launches.append(
-            f'extern "C" void {name}_on_cpu(unsigned x, unsigned y, unsigned z, unsigned n, void **p) '
-            f"{{ shim::launch({{x, y, z}}, n, [=] {{ {name}({arguments}); }}); }}")
+            f'extern "C" void {name}_on_cpu(unsigned x, unsigned y, unsigned z, unsigned n, unsigned shared, void **p) '
+            f"{{ shim::launch({{x, y, z}}, n, [=] {{ {name}({arguments}); }}, shared); }}")
     main_file = pathlib.Path(output + ".cpp")
     main_file.write_text(f'#include <cuda_runtime.h>\n#include "{source.resolve()}"\n' + "\n".join(launches) + "\n")
     shim = ROOT / "test" / "support" / "cuda-cpu"

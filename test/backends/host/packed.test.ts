@@ -29,7 +29,7 @@ const planOf = (dtype: KernelDtype, spec: AdapterSpec = LOTR, how = NIBBLES) =>
 
 describe('a plan of packed layers', () => {
   test('names the type of their weights and its bytes, and keeps them packed', () => {
-    const plan = loweredPlan(planOf('bf16'), false, { warpgroups: true });
+    const plan = loweredPlan(planOf('bf16'), false, ['sm_90a']);
     // 37 rows of 3 blocks of 16 bytes, 12 bytes of scales and 2 of zero points, twice
     expect(explainPlan(plan)).toContain(
       'weights packed as MatMulNBits (4 bits in blocks of 32, scales in f32, zero points in 4 bits): 4.59 kB; in bf16 10.7 kB',

@@ -94,9 +94,7 @@ describe('a rank that is not a multiple of 8 keeps warpgroups', () => {
   )('%s: factors with zeros up to it, the same results', (_, sketch) => {
     const layers = { ...sketch, in: 64, out: 72, inputs: [['q', 'k'], ['o']] } as const;
     const options = { device: h100, dtype: 'bf16', purpose: 'train', strategy: 'split' } as const;
-    const many = loweredPlan(choose(contractionOf(layers), { ...options, tokens: 1024 }), false, {
-      warpgroups: true,
-    });
+    const many = loweredPlan(choose(contractionOf(layers), { ...options, tokens: 1024 }), false, ['sm_90a']);
     const products = many.regions.flatMap(({ forward, backward }) => [...forward, ...backward]);
     const wide = products.filter(({ family }) => family === 'gemm');
     expect(wide.map(({ name, warpgroups }) => [name, warpgroups !== undefined])).toEqual(

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstring>
+#include <map>
 #include <utility>
 #include <vector>
 #include "../cuda-shim.h"
@@ -72,7 +73,9 @@ static cudaError_t cudaMemcpy2DAsync(void *to, size_t pitch, const void *from, s
 }
 // a device of compute capability 9.0 whose driver makes tensor maps
 static int shim_capability = 9;
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75 };
+// shared memory that a block may have
+static int shim_shared = 227 << 10;
+enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
 static const unsigned long long cudaEnableDefault = 0;
@@ -86,7 +89,7 @@ static cudaError_t cudaSetDevice(int device) {
 }
 static cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int) {
   // few, so that a block has more than one tile
-  *value = what == cudaDevAttrMultiProcessorCount ? 2 : shim_capability;
+  *value = what == cudaDevAttrMultiProcessorCount ? 2 : what == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shim_shared : shim_capability;
   return cudaSuccess;
 }
 static cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **found, unsigned version, unsigned long long,
@@ -97,12 +100,11 @@ static cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **fou
   return cudaSuccess;
 }
 // kernels whose shared memory may be larger than 48 KiB, and how large
-static std::vector<std::pair<const void *, int>> shim_allowed;
-static long shim_rings = 0;  // launches that took some
+static std::map<const void *, int> shim_allowed;
 template <class... Parameters>
 static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
-  if (bytes > 227 << 10) return cudaErrorInvalidValue;
-  shim_allowed.emplace_back(reinterpret_cast<const void *>(kernel), bytes);
+  if (bytes > shim_shared) return cudaErrorInvalidValue;
+  shim_allowed[reinterpret_cast<const void *>(kernel)] = bytes;
   return cudaSuccess;
 }
 static cudaError_t cudaStreamSynchronize(cudaStream_t) { return shim_away() ? cudaErrorInvalidValue : cudaSuccess; }
@@ -111,13 +113,11 @@ static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*k
   const dim3 grid = config->gridDim;
   if (shim_away()) return cudaErrorInvalidValue;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
-  size_t most = 48 << 10;
-  for (const auto &[allowed, bytes] : shim_allowed)
-    if (allowed == reinterpret_cast<const void *>(kernel)) most = static_cast<size_t>(bytes);
+  const auto allowed = shim_allowed.find(reinterpret_cast<const void *>(kernel));
+  const size_t most = allowed == shim_allowed.end() ? 48 << 10 : static_cast<size_t>(allowed->second);
   if (config->dynamicSmemBytes > most) return cudaErrorInvalidValue;
-  if (config->dynamicSmemBytes > 0) shim_rings++;
   shim_launches++;
   if (shim_counts_only) return cudaSuccess;
-  shim::launch({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); });
+  shim::launch({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); }, config->dynamicSmemBytes);
   return cudaSuccess;
 }

@@ -80,6 +80,14 @@ static std::vector<std::vector<Copy>> &own_copies() {
 }
 }  // namespace shim
 
+template <unsigned BYTES>
+LOTRC_DEVICE unsigned char *shared_memory() {
+  if (BYTES > shim::memory_bytes) {
+    std::fprintf(stderr, "a launch gives %zu bytes of shared memory, not %u\n", shim::memory_bytes, BYTES);
+    std::exit(6);
+  }
+  return shim::memory;
+}
 LOTRC_DEVICE void ldmatrix_4(unsigned *to, const void *row) { shim::ldmatrix(to, row, 4, false); }
 LOTRC_DEVICE void ldmatrix_4_transposed(unsigned *to, const void *row) { shim::ldmatrix(to, row, 4, true); }
 LOTRC_DEVICE void ldmatrix_2(unsigned *to, const void *row) { shim::ldmatrix(to, row, 2, false); }

@@ -1,6 +1,7 @@
 import { fail } from '../../../ir/diagnostics.js';
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
+import { leastOf } from '../../kernel/device/cuda-devices.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import {
@@ -46,17 +47,22 @@ export function cudaHost(
   }: { readonly tf32?: boolean; readonly optimizer?: OptimizerKind } = {},
 ): readonly EmittedFile[] {
   const optimizer = stepOptimizer(kind);
-  const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
+  const least = leastOf(plan.device, architectures);
+  const lowered = loweredPlan(plan, tf32, architectures);
   const kernels = kernelsOf(lowered, PLACED.byPointer);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const twins = twinsOf(lowered);
   const grouped = distinct(twins.values());
-  for (const kernel of [...all, ...grouped]) {
-    const [problem] = verifyKernel(kernel, plan.device);
-    if (problem) fail(problem);
-  }
-  const operators = ortOperators(lowered, tf32);
+  for (const [kernels, device] of [
+    [all, least],
+    [grouped, plan.device],
+  ] as const)
+    for (const kernel of kernels) {
+      const [problem] = verifyKernel(kernel, device);
+      if (problem) fail(problem);
+    }
+  const operators = ortOperators(lowered, least, tf32);
   return [
     { path: 'adapters.h', text: header(lowered, kernels, optimizer) },
     {

@@ -1,3 +1,5 @@
+import { blocksAtOnce } from '../../kernel/device/blocks.js';
+import { unitBytes, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
 import type {
   BufferPlan,
   Extent,
@@ -10,7 +12,7 @@ import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan
 import { dense } from '../../kernel/plan/launches.js';
 import { LIBRARY } from '../../kernel/plan/schedule.js';
 
-/** Blocks for each multiprocessor that a cut product aims at: one loads while others multiply. */
+/** Blocks for each multiprocessor that a cut product aims at, as far as they have shared memory: one loads while others multiply. */
 const BLOCKS_EACH = 2;
 /** Least number of tiles of the inner dimension in a part: fewer would not fill the ring; and where there is none. */
 const LEAST_TILES = 4;
@@ -102,7 +104,8 @@ export class ProductCuts {
   }
 
   /** Parts that fill the device; 1 where the product has blocks enough or where parts would cost more than they give. */
-  #partsOf(work: Product, { BM, BN, BK, stages, subgroups }: TileSchedule): number {
+  #partsOf(work: Product, schedule: TileSchedule): number {
+    const { BM, BN, BK, stages, subgroups } = schedule;
     const { device, tokens, adapters } = this.plan;
     const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && adapters === 1;
     if (!device.multiprocessors || !simple || typeof work.cols !== 'number') return 1;
@@ -113,8 +116,10 @@ export class ProductCuts {
     const tiles = work.segments.reduce((sum, { inner }) => sum + Math.ceil(n(inner) / BK), 0);
     // parts are written and read once; that may be half of what the product reads
     const read = productWork(work, { BN }, { M: tokens }).bytes;
+    const ring = schedule.warps > 0 ? unitBytes(schedule, unitTypeOf(work)) : 0;
+    const each = Math.min(BLOCKS_EACH, blocksAtOnce(ring, device));
     return Math.min(
-      Math.ceil((BLOCKS_EACH * device.multiprocessors) / blocks),
+      Math.ceil((each * device.multiprocessors) / blocks),
       Math.floor(tiles / (stages > 1 ? LEAST_TILES : LEAST_WITHOUT_RING)),
       Math.floor(read / 2 / (8 * rows * cols)),
       MOST_PARTS,

@@ -1,5 +1,6 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { BufferPlan } from '../../kernel/model/types.js';
+import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import type { TensorPlace } from '../shared/tables.js';
 
@@ -47,6 +48,10 @@ export function blockThreads({ name, workgroup: [x, y, z] }: Kernel): number {
   if (y !== 1 || z !== 1) throw new Error(`the block of ${name} is not a line`);
   return x;
 }
+
+/** Allows the launches of a kernel as much shared memory as they give. */
+export const allowText = (kernel: Kernel): string =>
+  `  LOTRC_TRY(cudaFuncSetAttribute(${kernel.name}, cudaFuncAttributeMaxDynamicSharedMemorySize, ${launchBytes(kernel)}));`;
 
 /** A C string of any text; other characters than plain ASCII as octal escapes, which end after three digits. */
 export function cString(text: string): string {

@@ -1,8 +1,8 @@
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { CAST_WIDTH } from '../../kernel/gen/cast.js';
-import { ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { cudaPrototype } from '../../kernel/print/cuda/print.js';
+import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, distinct } from '../shared/kernels.js';
 import type { FactorCast, FactorStep } from '../shared/steps.js';
@@ -18,7 +18,7 @@ import {
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import type { LibraryProperties } from './header.js';
-import { type BufferNumbers, blockThreads, bufferText, placeText } from './rows.js';
+import { allowText, type BufferNumbers, blockThreads, bufferText, placeText } from './rows.js';
 import { stepSource, updateText } from './step.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
@@ -48,6 +48,7 @@ export function sourceText(
   const products = libraryCalls(plan);
   const maps = new MapTable(number);
   const grouped = distinct(twins.values());
+  const large = distinct(kernels.values()).filter((kernel) => launchBytes(kernel) > 0);
   for (const twin of twins.values()) for (const map of twin.kernel.maps ?? []) maps.of(map, twin);
   const calls = (launches: readonly Launch[], indent = '  ') =>
     launches.flatMap((launch) => {
@@ -69,7 +70,7 @@ export function sourceText(
     });
   return runtimeText(
     ADAPTERS_CU,
-    { ...properties, corrections },
+    { ...properties, corrections, large: large.length > 0 },
     {
       prototypes: [
         ...distinct([...kernels.values(), ...narrowed, ...steps]).map(cudaPrototype),
@@ -77,6 +78,8 @@ export function sourceText(
       ],
       tables: tablesText(plan, steps.length, maps, number, properties),
       products: properties.library ? productTable(plan, tf32, number) : [],
+      large: large.map(allowText),
+      shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],
       warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],
       ...stepSource(optimizer, steps),
       launches: launchesText(plan, calls, updateText(optimizer, steps, number), narrowed, number),
@@ -230,7 +233,8 @@ function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, tab
     if (text === undefined) throw new Error(`the launch ${launch.name} wants a number ${name}`);
     return text;
   });
-  const start = kernel.ring ? `launch_with(${ringBytes(kernel.ring)}, a` : 'launch(a';
+  const bytes = launchBytes(kernel);
+  const start = bytes > 0 ? `launch_with(${bytes}, a` : 'launch(a';
   const extents = gridFor(launch, tokens).map(extentText);
   // one block for each multiprocessor, which computes tile after tile
   const grid = kernel.ring ? `blocks(a, ${extents[0]} * ${extents[1]})` : extents.join(', ');

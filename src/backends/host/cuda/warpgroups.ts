@@ -1,11 +1,11 @@
 import type { Kernel, U32 } from '../../kernel/ir/kir.js';
-import { type MapParam, ringBytes } from '../../kernel/ir/warpgroups.js';
+import type { MapParam } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, PLACED, SharedKernels } from '../shared/kernels.js';
 import { launchesOf } from '../shared/tables.js';
 import { WARPGROUPS_CU } from './generated/runtime.js';
-import type { BufferNumbers } from './rows.js';
+import { allowText, type BufferNumbers } from './rows.js';
 
 /**
  * The part of an emitted CUDA library that is for devices with warpgroups (sm_90a): kernels in addition to those for
@@ -70,10 +70,7 @@ export function preparationText(maps: MapTable, kernels: readonly Kernel[]): rea
     {},
     {
       maps: maps.rows.map((row) => `    {${row}},`),
-      kernels: kernels.map(
-        (kernel) =>
-          `  LOTRC_TRY(cudaFuncSetAttribute(${kernel.name}, cudaFuncAttributeMaxDynamicSharedMemorySize, ${ringBytes(kernel.ring!)}));`,
-      ),
+      kernels: kernels.map(allowText),
     },
   )
     .trimEnd()

@@ -67,7 +67,7 @@ interface Sum {
  */
 export function gradientSteps(kind: LayerKind, index: number, setting: OperatorTarget): GradientSteps {
   const { in: inn, out, rank, form, transposed } = kind;
-  const { target, tf32 } = setting;
+  const { target } = setting;
   const { dtype } = target;
   const scratch = new Scratch();
   const name = (part: string) => `ort_grad_${part}_${index}`;
@@ -130,8 +130,8 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
     });
     const [parts, reduction = null] = sums.finish(name(`reduce_${part}`));
     scratch.take(`parts_${part}`, sums.elements);
-    const whole = reduction && stepOf(reduction, tf32, target.tokens);
-    return { parts: stepOf(parts!, tf32, target.tokens), whole, reduction };
+    const whole = reduction && stepOf(reduction, setting);
+    return { parts: stepOf(parts!, setting), whole, reduction };
   };
   const downward = down('p', bare ? 'P = s x A' : 'P = x R', { a: plain(x), b: plain(first), inner: inn }, p);
   const sums = { up: { buffer: 'z', text: 'Z' }, down: { buffer: 'd_down', text: `d${R}'` } };
@@ -186,7 +186,7 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
       out: own('dx', 'M', inn),
     }),
   };
-  const both = joined(made.z.reduction, made.first.reduction, name('reduce'), target.tokens);
+  const both = joined(made.z.reduction, made.first.reduction, name('reduce'), setting);
   scratch.take('one', 1, dtype);
   const ofFactors = made.factors.flatMap(({ steps }) => steps);
   const steps = [...made.before, made.p, ...made.dP, ...ofFactors, made.dx, both];
@@ -209,13 +209,15 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
 }
 
 /** Two reductions in one launch, where there are two. */
-function joined(a: Launch | null, b: Launch | null, name: string, tokens: number): KindLaunch | null {
+function joined(
+  a: Launch | null,
+  b: Launch | null,
+  name: string,
+  setting: OperatorTarget,
+): KindLaunch | null {
   if (a?.work.kind !== 'reduce' || b?.work.kind !== 'reduce') return null;
-  return stepOf(
-    { ...a, name, work: { kind: 'reduce', jobs: [...a.work.jobs, ...b.work.jobs] } },
-    false,
-    tokens,
-  );
+  const work = { kind: 'reduce', jobs: [...a.work.jobs, ...b.work.jobs] } as const;
+  return stepOf({ ...a, name, work }, { ...setting, tf32: false });
 }
 
 const OPERANDS: Readonly<Record<string, string>> = {

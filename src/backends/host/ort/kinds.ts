@@ -5,9 +5,10 @@ import { stemOf } from '../../../passes/adapters/to-functions.js';
 import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
-import type { KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
+import type { DeviceProfile, KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
 import { ELEMENT_BYTES } from '../../kernel/plan/cost.js';
 import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
+import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import { scheduleOf } from '../cuda/lower.js';
 import { type GridExtent, gridFor } from '../shared/tables.js';
 
@@ -82,25 +83,27 @@ export interface KindLaunch {
 /** What steps are emitted for. */
 export interface OperatorTarget {
   readonly target: Target;
+  /** the device that has least, of those that kernels run on */
+  readonly least: DeviceProfile;
   /** float32 products over tokens may be rounded */
   readonly tf32: boolean;
 }
 
 /** A launch with the schedule that is emitted for it. */
-export function stepOf(launch: Launch, tf32: boolean, tokens: number): KindLaunch {
-  const written = { ...launch, schedule: scheduleOf(launch, tf32) };
-  return { kernel: kernelOf(written), grid: gridFor(written, tokens) };
+export function stepOf(launch: Launch, { target, least, tf32 }: OperatorTarget): KindLaunch {
+  const written = { ...launch, schedule: scheduleOf(launch, least, tf32) };
+  return { kernel: kernelOf(written), grid: gridFor(written, target.tokens) };
 }
 
-export const productStep = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest): KindLaunch =>
-  stepOf(productLaunch(target, wanted), tf32, target.tokens);
+export const productStep = (setting: OperatorTarget, wanted: ProductRequest): KindLaunch =>
+  stepOf(productLaunch(setting.target, wanted), setting);
 
 /**
  * Columns of the tile of a product: a tile at least as wide as the rank can be multiplied once more before it is
  * stored.
  */
-export const tileOf = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest): number =>
-  scheduleOf(productLaunch(target, wanted), tf32).BN;
+export const tileOf = ({ target, least, tf32 }: OperatorTarget, wanted: ProductRequest): number =>
+  scheduleOf(productLaunch(target, wanted), least, tf32).BN;
 
 /** Rounds a factor to the type of the layer. */
 export function castStep(
@@ -126,7 +129,9 @@ export function launchText(
   const extents = grid.map(extentText).join(', ');
   const given = kernel.buffers.map(({ name }) => (own ?? operands)[name]!);
   const rows = kernel.uniforms.map(({ name }) => name);
-  return `launch(${['stream', kernel.name, `dim3(${extents})`, kernel.workgroup[0], ...given, ...rows].join(', ')})`;
+  const bytes = launchBytes(kernel);
+  const start = bytes > 0 ? `launch_with(${bytes}, ` : 'launch(';
+  return `${start}${['stream', kernel.name, `dim3(${extents})`, kernel.workgroup[0], ...given, ...rows].join(', ')})`;
 }
 
 const extentText = (extent: GridExtent): string =>

@@ -1,10 +1,11 @@
 import { tokenScale } from '../../../adapter/kernel-form.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
-import type { KernelPlan, Operand } from '../../kernel/model/types.js';
+import type { DeviceProfile, KernelPlan, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, type ProductRequest, plain, type Target } from '../../kernel/plan/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
+import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import { runtimeText } from '../../runtime-text.js';
 import { cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
@@ -31,15 +32,15 @@ import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.j
  * are not such a product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
  * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
- * these instead of the functions' bodies; others run the bodies. None for packed weights; no files where there are no others.
+ * these instead of the functions' bodies; others run the bodies. Kernels run on `least` too. None for packed weights; no files where there are no others.
  */
-export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedFile[] {
+export function ortOperators(plan: KernelPlan, least: DeviceProfile, tf32: boolean): readonly EmittedFile[] {
   const kinds = layerKindsOf(plan);
   if (kinds.length === 0) return [];
   const { dtype } = plan;
   const training = plan.purpose === 'train';
   const target: Target = { device: plan.device, db: plan.device.tiles, dtype, tokens: plan.tokens };
-  const setting: OperatorTarget = { target, tf32 };
+  const setting: OperatorTarget = { target, least, tf32 };
   const steps = kinds.map((kind, index) => {
     const core = dtype === 'f32' ? coreOf(kind) : null;
     return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
@@ -50,7 +51,7 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
     ...gradients.flatMap(({ all }) => all),
   ];
   for (const { kernel } of kernels) {
-    const [problem] = verifyKernel(kernel, plan.device);
+    const [problem] = verifyKernel(kernel, least);
     if (problem) fail(problem);
   }
   const stems = [...new Map(kinds.map((kind) => [kind.stem, shapesOf(kind).length]))];
@@ -96,7 +97,7 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
   const back = () => runtimeText(GRADIENTS_CU, types, { stems: stemTable }).trimEnd();
   const text = runtimeText(
     OPERATORS_CU,
-    { training, ...types },
+    { training, large: kernels.some(({ kernel }) => launchBytes(kernel) > 0), ...types },
     {
       prototypes: kernels.map(({ kernel }) => cudaPrototype(kernel)),
       tables,

@@ -32,12 +32,12 @@ const FLOAT32: readonly TileEntry[] = [
   ['reducePartials', 'any', [256, 1, 1, 32, 1, 1, 1, 8, 1]],
 ];
 
-/** mma.sync, 64x64 warp tiles, cp.async */
+/** mma.sync, 64x64 warp tiles, cp.async; where two blocks have no room for as many stages, they get fewer */
 export const MMA_GEMM: readonly TileEntry[] = [
-  ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 3, 4, 1]],
+  ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 4, 4, 1]],
   ['gemm', 'rows<=32', [32, 128, 64, 32, 32, 4, 3, 4, 1]],
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
-  ['gemm', 'any', [128, 128, 32, 64, 64, 4, 3, 4, 1]],
+  ['gemm', 'any', [128, 128, 32, 64, 64, 4, 4, 4, 1]],
 ];
 
 /** wgmma m64n256k16: one producer and two consumer warpgroups */

@@ -8,8 +8,14 @@ export function unitTypeOf({ segments }: Product): UnitType {
   return types.has('bf16') ? 'bf16' : types.has('f16') ? 'f16' : 'tf32';
 }
 
+/** Shared memory of the ring of a schedule, whichever way its tiles are stored. */
+export function unitBytes({ BM, BN, BK, stages }: TileSchedule, type: UnitType): number {
+  const tile = (outer: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
+  return (stages * 16 * (tile(BM) + tile(BN))) / vectorWidth(type);
+}
+
 /**
- * The nearest schedule that a kernel for matrix units can run, with tiles of `type` in at most `bytes` of static shared
+ * The nearest schedule that a kernel for matrix units can run, with tiles of `type` in at most `bytes` of shared
  * memory: warps of at most 64 x 64 results, as many as the tile needs, and fewer stages or shorter tiles where the ring
  * would not fit. Null for a schedule without warps.
  */
@@ -18,9 +24,7 @@ export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: numb
   const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
   const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, 64, BN)];
   const size = 16 / vectorWidth(type);
-  // for both ways to store the tiles
-  const tile = (outer: number, BK: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
-  const ring = (BK: number, stages: number) => stages * size * (tile(BM, BK) + tile(BN, BK));
+  const ring = (BK: number, stages: number) => unitBytes({ ...schedule, BM, BN, BK, stages }, type);
   const wanted = Math.max(schedule.stages, 2);
   const fitting = (BK: number) => {
     let stages = wanted;

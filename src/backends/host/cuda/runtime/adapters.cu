@@ -370,6 +370,16 @@ static cudaError_t read_numbers(const lotrc_adapters *a, int buffer, void *to) {
 #insert warpgroups
 
 #endif
+#if EMIT_LARGE
+// kernels whose tiles are more than the 48 KiB of shared memory that any block may have, and the most that one of them needs
+static constexpr int SHARED_BYTES =
+#insert shared_bytes
+static cudaError_t allow_tiles() {
+#insert large
+  return cudaSuccess;
+}
+
+#endif
 // gives a buffer memory unless it has some
 static cudaError_t present(lotrc_adapters *a, int buffer) {
   if (buffer < 0 || a->buffer[buffer]) return cudaSuccess;
@@ -414,6 +424,16 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   a->tokens = a->rows = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
   cudaError_t error = cudaGetDevice(&a->device);
+#if EMIT_LARGE
+  int shared = 0;
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, a->device);
+  if (error == cudaSuccess && shared < SHARED_BYTES) {
+    lotrc_destroy(a);
+    return fail(nullptr, LOTRC_CUDA, "a kernel needs " + std::to_string(SHARED_BYTES) + " bytes of shared memory, and a block of this device has " +
+                                         std::to_string(shared) + " at most: name its architecture with --arch");
+  }
+  if (error == cudaSuccess) error = allow_tiles();
+#endif
   if (error == cudaSuccess) error = allocate(a);
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A

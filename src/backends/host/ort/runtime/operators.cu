@@ -86,6 +86,21 @@ static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), di
   config.stream = stream;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
+#if EMIT_LARGE
+
+// the same with more shared memory than the 48 KiB that any block may have, allowed on the current device
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_with(int bytes, cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                               Arguments... arguments) {
+  LOTRC_TRY(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = static_cast<size_t>(bytes);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+#endif
 
 #insert prototypes
 

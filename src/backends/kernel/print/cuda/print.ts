@@ -7,6 +7,7 @@ import { usesSubgroups } from '../../ir/subgroups.js';
 import { WARP } from '../../ir/units.js';
 import { CFamily, type Spelling } from '../c-family.js';
 import { MATRIX_UNITS, PACKED_WEIGHTS, unitText, unpacksWords } from './matrix-units.js';
+import { launchBytes, sharedPlaces } from './shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
@@ -43,8 +44,8 @@ const WARP_SUM = [
 
 /**
  * Kernels as one CUDA C++ source file: an `extern "C"` kernel each, of which the parameters are the maps and the buffers in
- * order and then the uniforms. Shared memory is static, but for the ring of warpgroups: `ringBytes` at launch. A subgroup is a warp; throws
- * LOTR6103 for a kernel with subgroups of which the last warp would not be full.
+ * order and then the uniforms. A launch gives them `launchBytes` of shared memory; where that is nothing they declare what they use. A
+ * subgroup is a warp; throws LOTR6103 for a kernel with subgroups of which the last warp would not be full.
  */
 export function printCuda(kernels: readonly Kernel[]): string {
   const elems = new Set(kernels.flatMap(({ buffers }) => buffers.map(({ elem }) => elem)));
@@ -88,7 +89,7 @@ function cudaKernel(kernel: Kernel): string[] {
     `extern "C" __global__ void __launch_bounds__(${x * y * z}${legal.ring ? ', 1' : ''})`,
     `${name}(${params.join(', ')}) {`,
     ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
-    ...arrays.map((array) => arrayText(array, legal.fragments !== undefined)),
+    ...arrays.map((array) => arrayText(array, legal)),
     ...(legal.fragments ?? []).map(
       ({ name, part, count }) => `  unsigned ${name}[${count}][${part === 'a' ? 4 : 2}];`,
     ),
@@ -100,11 +101,16 @@ function cudaKernel(kernel: Kernel): string[] {
   ];
 }
 
-/** `copied`: 16 bytes at once, so the array begins at a multiple of that. */
-function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, copied: boolean): string {
-  if (space === 'register') return `  ${ELEMENTS[elem]} ${name}[${size}] = {};`;
-  const aligned = copied ? '__align__(16) ' : '';
-  return `  __shared__ ${aligned}${ELEMENTS[elem]} ${name}[${size}];`;
+/** An array of a kernel. What is copied 16 bytes at once begins at a multiple of that. */
+function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, kernel: Kernel): string {
+  const type = ELEMENTS[elem];
+  if (space === 'register') return `  ${type} ${name}[${size}] = {};`;
+  const bytes = launchBytes(kernel);
+  if (bytes > 0) {
+    const first = sharedPlaces(kernel.arrays).first.get(name);
+    return `  ${type} *const ${name} = reinterpret_cast<${type} *>(shared_memory<${bytes}>() + ${first});`;
+  }
+  return `  __shared__ ${kernel.fragments ? '__align__(16) ' : ''}${type} ${name}[${size}];`;
 }
 
 function pointer({ name, elem, access }: BufferParam): string {

@@ -5,6 +5,13 @@
 #ifndef LOTRC_OWN_INSTRUCTIONS
 #define LOTRC_DEVICE static __device__ __forceinline__
 
+// shared memory of the launch, which is at least so much
+template <unsigned BYTES>
+LOTRC_DEVICE unsigned char *shared_memory() {
+  extern __shared__ __align__(16) unsigned char lotrc_memory[];
+  return lotrc_memory;
+}
+
 LOTRC_DEVICE unsigned shared_address(const void *place) {
   return static_cast<unsigned>(__cvta_generic_to_shared(place));
 }

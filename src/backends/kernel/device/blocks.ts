@@ -1,0 +1,16 @@
+import type { DeviceProfile } from '../model/types.js';
+
+/** What the system takes of the shared memory of a multiprocessor for each block. */
+const OF_SYSTEM = 1 << 10;
+
+/** Shared memory that each of so many blocks may have that run on a multiprocessor at once. One alone may have all but what the system takes. */
+export const bytesOfEach = (
+  blocks: number,
+  { workgroupBytes }: Pick<DeviceProfile, 'workgroupBytes'>,
+): number => Math.floor((workgroupBytes + OF_SYSTEM) / blocks) - OF_SYSTEM;
+
+/** Blocks that run on a multiprocessor at once, by the bytes of shared memory that each takes. */
+export const blocksAtOnce = (
+  bytes: number,
+  { workgroupBytes }: Pick<DeviceProfile, 'workgroupBytes'>,
+): number => Math.floor((workgroupBytes + OF_SYSTEM) / (bytes + OF_SYSTEM));
