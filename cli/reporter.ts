@@ -21,6 +21,7 @@ const COLOURS: Readonly<Record<Diagnostic['severity'], Colour>> = {
  */
 export class Reporter {
   #all: Diagnostic[] = [];
+  #heading = '';
   readonly #explained = new Set<string>();
 
   constructor(
@@ -36,7 +37,15 @@ export class Reporter {
     this.#all.push(...list);
     if (this.format === 'json') return;
     const shown = this.level === 'quiet' ? list.filter(({ severity }) => severity !== 'remark') : list;
-    for (const one of this.level === 'verbose' ? shown : gathered(shown)) this.io.err(`${this.#text(one)}\n`);
+    for (const one of this.level === 'verbose' ? shown : gathered(shown)) {
+      this.io.err(`${this.#heading}${this.#text(one)}\n`);
+      this.#heading = '';
+    }
+  }
+
+  /** A line to write ahead of the next diagnostic, as text: one write takes both, so nothing that other processes write comes between. */
+  announce(line: string): void {
+    if (this.format === 'text') this.#heading = `${line}\n`;
   }
 
   /** what was reported so far */

@@ -56,8 +56,7 @@ export async function trainCommand(
   } catch (error) {
     // what all ranks refuse, the first one says; its end ends the others
     await pause(group.rank * SPEAKS_AFTER);
-    if (group.size > 1 && run.reporter.format === 'text')
-      run.io.err(`rank ${group.rank} of ${group.size}:\n`);
+    if (group.size > 1) run.reporter.announce(`rank ${group.rank} of ${group.size}:`);
     throw error;
   }
 }
