@@ -13,6 +13,7 @@ import { refuseUsage } from '../../src/options/usage.js';
 import { copyFiles, FORMS, type FormName, writeBase, writeForm } from '../bench/forms.js';
 import type { ForwardRequest } from '../bench/forward.js';
 import { benchPage } from '../bench/page.js';
+import { type NodeTimes, ratioByNodes } from '../bench/profile.js';
 import { type BenchRow, benchCells, headlines, rowsCsv } from '../bench/rows.js';
 import { inTurns, type Steps } from '../bench/turns.js';
 import { loadModel } from '../load.js';
@@ -129,17 +130,19 @@ function rowsOf(base: string, sizes: readonly Size[], options: BenchOptions, run
       run.io.err(
         `rank ${rank}, ${JSON.stringify(size.dims)}: ${num(candidates.length * options.repeat)} processes\n`,
       );
+      const how = { dims: size.dims, runs: options.runs, threads: options.threads, ep: options.ep };
       const timed = inTurns(
         candidates.map(({ method, form, file }) => ({
           who: `${method} ${form}`,
-          measure: () =>
-            forward({ file, ...size, runs: options.runs, threads: options.threads, ep: options.ep }),
+          measure: () => answerOf({ file, ...how }) as Steps,
         })),
         options.repeat,
       );
+      const byNodes = ratiosByNodes(candidates, how);
       for (const [place, { who: _who, ...numbers }] of timed.entries()) {
-        const { file: _, ...candidate } = candidates[place]!;
-        rows.push({ ...candidate, batch: size.batch, seq: size.seq, ...numbers });
+        const { file, ...candidate } = candidates[place]!;
+        const { batch, seq } = size;
+        rows.push({ ...candidate, batch, seq, byNodes: byNodes.get(file) ?? null, ...numbers });
       }
     }
     for (const name of readdirSync(folder))
@@ -155,15 +158,32 @@ function rowsOf(base: string, sizes: readonly Size[], options: BenchOptions, run
 const bytesOf = (file: string): number =>
   filesOf(loadModel(file)).reduce((sum, path) => sum + statSync(path).size, 0);
 
-/** One number, in a process of its own. Throws LOTR8004. */
-function forward({ file, dims, runs, threads, ep }: ForwardRequest): Steps {
-  const request: ForwardRequest = { file, dims, runs, threads, ep };
+/** What the nodes of each file take over those of the first. On the CPU only: elsewhere a node ends before its work does. */
+function ratiosByNodes(
+  candidates: readonly Candidate[],
+  how: Omit<ForwardRequest, 'file' | 'profile'>,
+): ReadonlyMap<string, number | null> {
+  if (how.ep !== 'cpu') return new Map();
+  const files = [...new Set(candidates.map(({ file }) => file))];
+  const times = files.map((file): NodeTimes => {
+    const profile = `${file}.profile`;
+    return new Map(answerOf({ ...how, file, profile }) as readonly (readonly [string, number])[]);
+  });
+  return new Map(files.map((file, n) => [file, ratioByNodes(times[0]!, times[n]!)]));
+}
+
+/** What a process of its own prints of a model. Throws LOTR8004. */
+function answerOf(request: ForwardRequest): unknown {
+  const { file } = request;
   const program = compiledProgram(import.meta.url, '../bench/forward.js');
-  const done = spawnSync(process.execPath, [program, JSON.stringify(request)], { encoding: 'utf8' });
+  const done = spawnSync(process.execPath, [program, JSON.stringify(request)], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
   const line = done.stdout?.trim().split('\n').at(-1) ?? '';
   if (done.status !== 0 || line === '')
     return fail(ortRefused({ file, doing: 'run', why: reasonOf(done.stderr ?? '', done.signal) }));
-  return JSON.parse(line) as Steps;
+  return JSON.parse(line);
 }
 
 function reasonOf(err: string, signal: string | null): string {
