@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EVERYTHING } from '../support/everything.js';
+import { EVERYTHING, WHOLE } from '../support/everything.js';
 import { Commands } from './commands.js';
 import { exercise, type Place } from './exercise.js';
 import { isLink } from './files.js';
@@ -48,8 +48,8 @@ describe('inputs that once were not refused', () => {
   });
 });
 
-/** The most inputs of a format, and those of a quick run. */
-const [MOST, SOME] = [600, 60];
+/** The most inputs of a format, those of a quick run, and how many times as many CI takes. */
+const [MOST, SOME, IN_CI] = [600, 60, 5];
 
 /** Codes that inputs of a format are to end in: mutations that all fail at the first byte, or none, would test nothing. */
 const CODES: Readonly<Record<string, readonly string[]>> = {
@@ -73,7 +73,7 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
 describe.each(FORMATS)('changed files: $name', ({ name, quick = SOME }) => {
   test('they end in success or a diagnostic, and change nothing else', async () => {
     const codes = new Map<string, number>();
-    const count = EVERYTHING ? MOST : quick;
+    const count = WHOLE ? MOST : EVERYTHING ? quick * IN_CI : quick;
     // some codes are rare: the inputs go on until each was seen
     const rare = () => CODES[name]!.some((code) => !codes.has(code));
     for (let index = 0; index < count || (index < MOST && rare()); index++) {

@@ -1,12 +1,12 @@
 import { scheduleRows } from '../../src/backends/kernel/device/tiles.js';
 import type { DeviceProfile, ScheduleRow } from '../../src/backends/kernel/model/types.js';
-import { EVERYTHING } from './everything.js';
+import { WHOLE } from './everything.js';
 
 /**
  * Tiles for modules that are run, before the built-in ones: SwiftShader takes seconds to compile a kernel of a usual size,
- * and a moment to run it. In CI modules have the tiles that users get.
+ * and a moment to run it. Kernels are run by themselves with the tiles that users get, and so is one module in Chromium.
  */
-const SMALL_TILES: readonly ScheduleRow[] = EVERYTHING
+const SMALL_TILES: readonly ScheduleRow[] = WHOLE
   ? []
   : scheduleRows(
       'webgpu-laptop',

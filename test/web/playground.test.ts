@@ -23,7 +23,7 @@ const root = mkdtempSync(join(tmpdir(), 'lotrc-web-'));
 let playground: Playground;
 const SHARED = sharedDir();
 /** how often a tab is closed in the middle of a run */
-const CLOSINGS = WHOLE ? 20 : EVERYTHING ? 5 : 2;
+const CLOSINGS = WHOLE ? 20 : EVERYTHING ? 3 : 2;
 
 beforeAll(async () => {
   if (browser) playground = await Playground.open(browser);

@@ -170,7 +170,7 @@ const inChromium = casesFor(
   browser,
   allOrFirst([
     ['several adapters in a batch', () => batchJob(LOTR, 3)],
-    ['forward, backward and a step', () => trainingJob(LOTR, 'split', 300, 41)],
+    ['forward, backward and a step', () => trainingJob(LOTR, 'split', 300, 41, 'f32', { usual: true })],
   ] as const),
   ([name, make]) => {
     const { plan, job, check } = make();
