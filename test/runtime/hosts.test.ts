@@ -29,6 +29,12 @@ const at = (name: string) => join(root, name);
 const works = (command: string, ...words: readonly string[]): boolean =>
   spawnSync(command, words, { encoding: 'utf8' }).status === 0;
 
+/** Tools that Debian carries: CI installs them. */
+function has(language: string, found: boolean): boolean {
+  if (!found && process.env.CI === 'true') throw new Error(`CI needs the tools of ${language} (.ci/run)`);
+  return found;
+}
+
 const python = [process.env.LOTRC_PYTHON, 'python3'].find(
   (name) => name !== undefined && works(name, '-c', 'import numpy, onnxruntime'),
 );
@@ -40,14 +46,16 @@ const headers = [
 ].find((folder) => folder !== undefined && existsSync(join(folder, 'onnxruntime_cxx_api.h')));
 const cpp =
   headers !== undefined && existsSync('/usr/include/nlohmann/json.hpp') && works('g++', '--version');
-const rust = works('rustc', '--version') && works('cc', '--version');
-const go = works('go', 'version') && works('cc', '--version');
+const csharp = has('C#', works('mcs', '--version') && works('mono', '--version'));
+const rust = has('Rust', works('rustc', '--version') && works('cc', '--version'));
+const go = has('Go', works('go', 'version') && works('cc', '--version'));
 
 const missing = [
   ...(python ? [] : ['Python (no python3 with onnxruntime)']),
   ...(cpp
     ? []
     : ['C++ (no g++ with nlohmann-json3-dev and the headers of ONNX Runtime in LOTRC_ORT_INCLUDE)']),
+  ...(csharp ? [] : ['C# (no mcs with mono)']),
   ...(rust ? [] : ['Rust (no rustc with cc)']),
   ...(go ? [] : ['Go (no go with cc)']),
 ];
@@ -111,7 +119,7 @@ describe('the kit', () => {
     expect(spawnSync(process.execPath, [...check, join(kit, 'adapter.safetensors')]).status).toBe(1);
   });
 
-  test.each(['python/train.py', 'cpp/train.cpp', 'rust/train.rs', 'go/train.go'])(
+  test.each(['python/train.py', 'cpp/train.cpp', 'csharp/train.cs', 'rust/train.rs', 'go/train.go'])(
     '%s has at most 100 lines',
     (name) => {
       expect(readFileSync(join(HOSTS, name), 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(100);
@@ -147,6 +155,15 @@ function linked(): { readonly folder: string; readonly runtimePath: string } {
   if (!existsSync(name)) symlinkSync(library, name);
   return { folder, runtimePath: `-Wl,-rpath,${dirname(library)}` };
 }
+
+test.skipIf(!csharp)('C#', async () => {
+  const { folder } = linked();
+  const [program, adapter] = [at('train.exe'), at('csharp.safetensors')];
+  const libraries = ['-r:System.Runtime.Serialization', '-r:System.Xml'];
+  ran('mcs', '-warnaserror', ...libraries, join(HOSTS, 'csharp/train.cs'), `-out:${program}`);
+  const words = [program, train, join(kit, 'batches.safetensors'), adapter];
+  await conforms(ranIn(root, { LD_LIBRARY_PATH: folder }, 'mono', ...words), adapter);
+});
 
 test.skipIf(!rust)('Rust', async () => {
   const { folder, runtimePath } = linked();

@@ -1,5 +1,5 @@
 //! train TRAIN_DIR BATCHES.safetensors ADAPTER.safetensors: trains, made from signature.json alone. No crates.
-use std::{collections::HashMap, env, ffi::{c_char, c_void, CStr, CString}, fs, mem::transmute, ptr::null_mut};
+use std::{collections::HashMap, env, ffi::{CStr, CString}, fs, mem::transmute, os::raw::{c_char, c_void}, ptr::null_mut};
 
 /// The functions of ONNX Runtime's C interface (OrtApi of onnxruntime_c_api.h), whose places never change.
 type Table = *const *const c_void;
