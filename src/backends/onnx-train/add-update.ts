@@ -6,7 +6,6 @@ import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
 import { matrixOptimizer } from '../codes/training-loss.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
-import { ratesOf } from './param-groups.js';
 import type { SteppedRow } from './params.js';
 import { addScalar, type Ports, paramPort, publish, scalarPort } from './ports.js';
 
@@ -45,7 +44,9 @@ export function addUpdate(
     ports.inputs[at] = { ...ports.inputs[at]!, next: `${row.name}/next` };
   }
   const lr = addScalar(graph, ports, 'lr', options.names === 'ort' ? 'learning_rate' : 'lr');
-  const ownRates = ratesOf(options).map((_, rate) =>
+  // each rate of a group is that of some row
+  const rates = 1 + Math.max(-1, ...rows.map(({ rate = -1 }) => rate));
+  const ownRates = Array.from({ length: rates }, (_, rate) =>
     addScalar(graph, ports, 'lr', `${lr.name}/${rate}`, { rate }),
   );
   const corrected = (Object.keys(corrections) as Correction[]).map(
