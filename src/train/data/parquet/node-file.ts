@@ -1,17 +1,20 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import zlib from 'node:zlib';
 import type { Compressors } from 'hyparquet';
 import { ParquetFile } from './decode.js';
 
-/** Opens a file of the disk, with the codecs of Node.js. Throws as `ParquetFile.open`. */
+/**
+ * Opens a file of the disk, with the codecs of Node.js; it stays open until this process ends, which decodes no other. Throws as
+ * `ParquetFile.open`.
+ */
 export async function openOnDisk(path: string): Promise<ParquetFile> {
-  const handle = await open(path, 'r');
+  const file = openSync(path, 'r');
   try {
-    const { size } = await handle.stat();
-    const slice = (start: number, end = size) => stretch(handle, start, end);
+    const { size } = fstatSync(file);
+    const slice = (start: number, end = size) => stretch(file, start, end);
     return await ParquetFile.open({ byteLength: size, slice }, COMPRESSORS);
   } catch (error) {
-    await handle.close();
+    closeSync(file);
     throw error;
   }
 }
@@ -41,13 +44,13 @@ const COMPRESSORS: Compressors = Object.fromEntries(
 );
 
 /** Bytes of the file, which `ParquetFile.open` found to lie within it. */
-async function stretch(handle: FileHandle, start: number, end: number): Promise<ArrayBuffer> {
+function stretch(file: number, start: number, end: number): ArrayBuffer {
   const buffer = new ArrayBuffer(end - start);
   const bytes = new Uint8Array(buffer);
   for (let at = 0; at < bytes.length; ) {
-    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at);
-    if (bytesRead === 0) throw new Error('it ends before what it refers to');
-    at += bytesRead;
+    const count = readSync(file, bytes, at, bytes.length - at, start + at);
+    if (count === 0) throw new Error('it ends before what it refers to');
+    at += count;
   }
   return buffer;
 }
