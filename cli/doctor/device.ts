@@ -1,14 +1,37 @@
-import { readFileSync } from 'node:fs';
-import { examine, type Gpu, type Job } from '../../src/backends/doctor/examine.js';
+import { noWebgpu } from '../../src/backends/codes/doctor.js';
+import {
+  type Answer,
+  type FoundAdapter,
+  type Gpu,
+  type Job,
+  type OpenedDevice,
+  openDevice,
+} from '../../src/backends/doctor/examine.js';
+import { answerRequests } from '../../src/backends/ort/answer.js';
+import { fail } from '../../src/ir/diagnostics.js';
 
-/**
- * A process of its own, because drivers may end it: `device.js FILE` runs the jobs of a file through the package `webgpu` and prints what is told as
- * JSON, a line each.
- */
-const jobs = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as readonly Job[];
-const { create } = await import('webgpu');
+/** The program of the process that runs kernels through the package `webgpu`; see ask.ts. */
+
+/** What it is asked: to open the device, then jobs. */
+export type DeviceCall = { readonly call: 'open' } | { readonly call: 'run'; readonly job: Job };
+
 // what is not held is collected while it works
-const held = { gpu: create([]) as unknown as Gpu };
+const held: { gpu?: Gpu; device?: OpenedDevice } = {};
 Object.assign(globalThis, { held });
-await examine(held.gpu, jobs, (what) => process.stdout.write(`${JSON.stringify(what)}\n`));
-process.exit(0);
+
+async function open(): Promise<OpenedDevice> {
+  try {
+    const { create } = await import('webgpu');
+    held.gpu = create([]) as unknown as Gpu;
+    return await openDevice(held.gpu);
+  } catch (error) {
+    return fail(noWebgpu({ why: (error as Error).message.split('\n')[0]! }));
+  }
+}
+
+answerRequests<DeviceCall>(async (request): Promise<FoundAdapter | Answer | null> => {
+  held.device ??= await open();
+  return request.call === 'open' ? held.device.adapter : held.device.answer(request.job);
+});
+// a device keeps the process
+process.on('disconnect', () => process.exit());

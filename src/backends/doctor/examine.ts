@@ -31,11 +31,12 @@ export interface Examined {
   readonly answers: readonly Answer[];
 }
 
-/** What is told while jobs run. */
-export type DoctorEvent =
-  | { readonly adapter: FoundAdapter }
-  | { readonly begins: string }
-  | { readonly answer: Answer };
+/** A device that runs jobs, one after another. */
+export interface OpenedDevice {
+  readonly adapter: FoundAdapter;
+  /** Null: the adapter lacks what the kernel needs. */
+  answer(job: Job): Promise<Answer | null>;
+}
 
 /** What of WebGPU is used: browsers, Deno and the package `webgpu` have it. */
 interface Buffer {
@@ -83,15 +84,10 @@ export interface Gpu {
 }
 
 /**
- * Runs jobs on the adapter that a WebGPU prefers, one after another, and compares what they leave with float64. Nothing outside of
- * this function is used: its text is a page's. Jobs whose features the adapter lacks are left out. `tell` is told each job before it runs, so
- * that a process that ends meanwhile has said which it was.
+ * Opens the adapter that a WebGPU prefers, to run jobs and compare what they leave with float64. Nothing outside of this function is
+ * used: its text is a page's.
  */
-export async function examine(
-  gpu: Gpu,
-  jobs: readonly Job[],
-  tell: (what: DoctorEvent) => void = () => undefined,
-): Promise<Examined> {
+export async function openDevice(gpu: Gpu): Promise<OpenedDevice> {
   const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!found) throw new Error('WebGPU finds no adapter');
   const features = ['shader-f16', 'subgroups'].filter((name) => found.features.has(name));
@@ -107,7 +103,6 @@ export async function examine(
   const words = ['vendor', 'architecture', 'device', 'description'].map((key) => String(info[key] ?? ''));
   const name = [...new Set(words.filter(Boolean))].join(' ') || 'an adapter without a name';
   const adapter = { name, features, limits };
-  tell({ adapter });
   const device = await found.requestDevice({ requiredFeatures: features, requiredLimits: limits });
   let lost = '';
   void device.lost.then(({ message }) => {
@@ -173,24 +168,20 @@ export async function examine(
     return worst / largest;
   }
 
-  const answers: Answer[] = [];
-  for (const job of jobs) {
-    if (job.features.some((feature) => !features.includes(feature))) continue;
-    tell({ begins: job.name });
-    const said = (error: number | null, text: string) => {
-      const answer = { name: job.name, error, said: text };
-      answers.push(answer);
-      tell({ answer });
-    };
-    try {
-      if (lost) throw new Error(lost);
-      const error = errorOf(await run(job), job.expected);
-      // JSON has no infinity
-      const finite = Number.isFinite(error);
-      said(finite ? error : null, finite ? '' : 'elements are NaN, or written that should not be');
-    } catch (error) {
-      said(null, (error as Error).message.split('\n')[0]!);
-    }
-  }
-  return { adapter, answers };
+  return {
+    adapter,
+    async answer(job) {
+      const { name: of } = job;
+      if (job.features.some((feature) => !features.includes(feature))) return null;
+      try {
+        if (lost) throw new Error(lost);
+        const error = errorOf(await run(job), job.expected);
+        // JSON has no infinity
+        if (Number.isFinite(error)) return { name: of, error, said: '' };
+        return { name: of, error: null, said: 'elements are NaN, or written that should not be' };
+      } catch (error) {
+        return { name: of, error: null, said: (error as Error).message.split('\n')[0]! };
+      }
+    },
+  };
 }

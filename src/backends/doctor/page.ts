@@ -1,6 +1,6 @@
 import type { DeviceProfile } from '../kernel/model/types.js';
 import type { CheckedKernel } from './checks.js';
-import { examine } from './examine.js';
+import { openDevice } from './examine.js';
 import { ALLOWED, recordOf } from './record.js';
 
 /**
@@ -54,17 +54,21 @@ export function doctorScript(profile: DeviceProfile, checked: readonly CheckedKe
   const jobs = checked.map(({ job }) => job());
   // a script ends at the first of these, wherever it is
   const data = JSON.stringify({ profile, checks, jobs }).replaceAll('</', '<\\/');
-  return `${examine}
+  return `${openDevice}
 ${recordOf}
 const { profile, checks, jobs } = ${data};
 async function doctor(gpu, say) {
   const named = new Map(checks.map(({ name, of }) => [name, of]));
-  const examined = await examine(gpu, jobs, (told) => {
-    if (told.adapter) say(told.adapter.name);
-    if (!told.answer) return;
-    const { name, error, said } = told.answer;
+  const device = await openDevice(gpu);
+  say(device.adapter.name);
+  const answers = [];
+  for (const job of jobs) {
+    const answer = await device.answer(job);
+    if (!answer) continue;
+    answers.push(answer);
+    const { name, error, said } = answer;
     say(named.get(name) + ': ' + (error === null ? said : error <= ${ALLOWED} ? 'right' : 'wrong, ' + error));
-  });
-  return recordOf(profile, checks, examined, ${ALLOWED});
+  }
+  return recordOf(profile, checks, { adapter: device.adapter, answers }, ${ALLOWED});
 }`;
 }
