@@ -1,11 +1,13 @@
 /**
- * Trains on generated data larger than memory is wanted to be: `npm run large -- GIGABYTES [FOLDER]`. Prints how long each
- * part takes and the largest resident memory; the data is deleted at the end.
+ * Reads generated data larger than memory is wanted to be, and trains on it with `lotrc train --streaming`: `npm run large -- GIGABYTES [FOLDER]
+ * [STEPS]`. Prints how long each part takes and the largest resident memory, and checks that a run that is stopped and resumed ends in
+ * the bits of a whole one; the data is deleted at the end.
  */
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
+import { readPosition } from '../../src/train/checkpoint.js';
 import { openStream } from '../../src/train/data/stream/stream.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { cutOf } from '../../src/train/run-data.js';
@@ -13,8 +15,9 @@ import { StreamedBatches } from '../../src/train/streamed-batches.js';
 import { textClassifier } from '../support/classifier.js';
 import { generatedRecords } from '../support/generated-records.js';
 import { READING } from '../support/reading.js';
+import { watched } from './command.js';
 
-const [gigabytes = '5', parent = tmpdir()] = process.argv.slice(2);
+const [gigabytes = '5', parent = tmpdir(), steps = '4000'] = process.argv.slice(2);
 const SHARDS = 8;
 const BATCH = 64;
 const WINDOW = 10_000;
@@ -27,11 +30,14 @@ const see = () => {
   most = Math.max(most, process.memoryUsage.rss());
 };
 
-async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+/** `work` may tell of memory that other processes take. */
+async function timed<T>(what: string, work: (took: (bytes: number) => void) => Promise<T>): Promise<T> {
   most = 0;
   see();
   const start = performance.now();
-  const made = await work();
+  const made = await work((bytes) => {
+    most = bytes;
+  });
   const seconds = (performance.now() - start) / 1000;
   console.log(`${what.padEnd(34)} ${seconds.toFixed(1).padStart(8)} s  ${Math.round(most / 2 ** 20)} MiB`);
   return made;
@@ -74,3 +80,44 @@ await timed('a pass in batches', async () => {
 });
 await timed('its last batch alone', () => source.take(1, source.batches - 1, 1));
 await source.close();
+
+const TRAINED_BATCH = 256;
+const train = (output: string): readonly string[] => [
+  ...[
+    'train',
+    net.train,
+    '--streaming',
+    '--data',
+    join(folder, 'part-*.jsonl'),
+    '--tokenizer',
+    net.tokenizer,
+  ],
+  ...['--shuffle-window', `${WINDOW}`, '--batch-size', `${TRAINED_BATCH}`, '--max-steps', steps],
+  ...['--checkpoint-every', '50', '-o', output],
+];
+
+/** Ends with one of the codes. */
+async function trained(
+  what: string,
+  words: readonly string[],
+  codes: readonly number[],
+  ends?: () => boolean,
+): Promise<void> {
+  await timed(what, async (took) => {
+    const { code, said, most: bytes } = await watched(words, ends);
+    if (code === null || !codes.includes(code)) throw new Error(`lotrc ${words.join(' ')}: ${code}\n${said}`);
+    took(bytes);
+  });
+}
+
+const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
+await trained('lotrc train, all its processes', train(whole), [0]);
+const { step: total } = readPosition(whole)!;
+const half = () => (readPosition(parts)?.step ?? 0) >= total / 2;
+await trained('the same, stopped after half of it', train(parts), [130], half);
+console.log(`stopped after step ${readPosition(parts)!.step} of ${total}`);
+await trained('resumed', ['train', net.train, '--resume', '-o', parts], [0]);
+for (const name of ['adapter.safetensors', 'checkpoint.safetensors'])
+  if (!readFileSync(join(parts, name)).equals(readFileSync(join(whole, name))))
+    throw new Error(`${name} of the run that was resumed has other bits`);
+console.log('the run that was resumed has the bits of the whole one');
