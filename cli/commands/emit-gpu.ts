@@ -44,6 +44,7 @@ export async function emitGpuCommand(
     if (options.json) refuseUsage('--json is for --explain');
     if (options.tokens.length > 1) refuseUsage('kernels are written for one number of tokens');
   }
+  if (options.maxRank !== undefined) refuseRows(options);
   if (options.adapters > 1 && options.for === 'train') {
     refuseUsage('--adapters is for serving: add --for serve');
   }
@@ -75,6 +76,7 @@ export async function emitGpuCommand(
       tokens,
       purpose: options.for,
       adapters: options.adapters,
+      ...(options.maxRank === undefined ? {} : { mostRank: options.maxRank }),
       schedules,
       ...(options.dtype ? { dtype: options.dtype } : {}),
       ...(options.strategy ? { strategy: options.strategy } : {}),
@@ -106,6 +108,13 @@ export async function emitGpuCommand(
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
+}
+
+/** What rows cannot have adapters of their own with. */
+function refuseRows(options: EmitGpuOptions): void {
+  if (options.for === 'train') refuseUsage('--max-rank is for serving: add --for serve');
+  if (options.merge) refuseUsage('--merge folds one adapter into the weights: leave --max-rank out');
+  if (options.strategy) refuseUsage('--max-rank has a form of its own: leave --form out');
 }
 
 /** What segments cannot be written with. */

@@ -8,7 +8,7 @@ import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
 
 /** Options of `lotrc emit` that not every back end takes. */
-type BackEndFlag = 'subgroups' | 'segments' | 'arch' | 'tf32';
+type BackEndFlag = 'subgroups' | 'segments' | 'arch' | 'tf32' | 'maxRank';
 
 /** What files depend on besides the plan. */
 export interface EmitOptions {

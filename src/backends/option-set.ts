@@ -50,6 +50,10 @@ function special({ devices }: BackEnd) {
       type: flag,
       doc: 'also write the rest of the model, in segments for ONNX Runtime Web, and a module that runs all of it (--for serve)',
     },
+    maxRank: {
+      type: whole(1),
+      doc: 'each row of a batch has an adapter of its own, of any rank up to this and with its own scale (--for serve; with --adapters)',
+    },
     arch: {
       type: narrowed(text('arch'), architectures(known)),
       doc: `${known.join(', ')} instead of --device; several: sm_90a,sm_80`,

@@ -68,6 +68,23 @@ g (float[batch, 3] x) => (float[batch, 2] y)
     expect(muon.err).toContain('LOTR6105');
     expect((await refused('sgd', '--for', 'serve')).err).toContain('--optimizer is for training');
   }
+  const serving = join(folder, 'serving');
+  const byRow = (...rest: string[]) =>
+    lotrc('emit', 'cuda', model, '-o', serving, '--adapters', '3', '--max-rank', '7', ...rest);
+  expect(await byRow('--for', 'serve')).toMatchObject({ code: 0, err: '' });
+  expect(readFileSync(join(serving, 'adapters.h'), 'utf8')).toContain('#define LOTRC_MAX_RANK 7u');
+  expect(readFileSync(join(serving, 'plan.txt'), 'utf8')).toMatch(
+    /one of 3 adapters of ranks up to 7[\s\S]*D = s P M L of/,
+  );
+  for (const [rest, why] of [
+    [[], 'add --for serve'],
+    [['--for', 'serve', '--merge'], 'leave --max-rank out'],
+    [['--for', 'serve', '--form', 'split'], 'leave --form out'],
+  ] as const) {
+    const refused = await byRow(...rest);
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toContain(why);
+  }
   const library = join(folder, 'library');
   const bordered = ['--form', 'bordered', '--tokens', '5', '--dtype', 'bf16', '--arch', 'sm_90a'];
   expect(await lotrc('emit', 'cuda', model, '-o', library, ...bordered)).toMatchObject({ code: 0 });

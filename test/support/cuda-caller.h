@@ -1,7 +1,10 @@
 // A caller that has memory of its own, at addresses that are multiples of 16 and of no more.
 static std::vector<void *> given;
 static size_t shift = 16;
-static void *kept[REGION_COUNT], *inputs[REGION_COUNT];
+static void *inputs[REGION_COUNT];
+#ifndef SERVING
+static void *kept[REGION_COUNT];
+#endif
 
 static void *lend(int buffer, size_t count, bool filled) {
   void *base = nullptr;
@@ -34,14 +37,21 @@ static size_t size_of(int buffer, uint32_t rows) { return BUFFERS[buffer].elemen
 static void forward_at(uint32_t region, uint32_t rows) {
   const RegionRow &row = REGIONS[region];
   inputs[region] = lend(row.x, size_t(size_of(row.x, rows)), true);
+#ifndef SERVING
   kept[region] = row.kept < 0 ? nullptr : lend(row.kept, size_of(row.kept, rows), false);
+#endif
   std::vector<void *> ys;
   for (int i = 0; i < row.layers; i++) ys.push_back(lend(OUTPUTS[row.first + i].y, size_of(OUTPUTS[row.first + i].y, rows), false));
+#ifdef SERVING
+  check(lotrc_forward_at(a, region, rows, inputs[region], ys.data()));
+#else
   check(lotrc_forward_at(a, region, rows, inputs[region], ys.data(), kept[region]));
+#endif
   for (int i = 0; i < row.layers; i++) take(OUTPUTS[row.first + i].y, ys[i], size_of(OUTPUTS[row.first + i].y, rows));
   if (a->own[row.x] || a->own[OUTPUTS[row.first].y]) std::printf("the library has an x or y of its own\n");
 }
 
+#ifndef SERVING
 static void backward_at(uint32_t region, uint32_t rows, bool adds) {
   const RegionRow &row = REGIONS[region];
   std::vector<const void *> dys;
@@ -51,6 +61,7 @@ static void backward_at(uint32_t region, uint32_t rows, bool adds) {
   take(row.dx, dx, size_of(row.dx, rows));
 }
 
+#endif
 static void bind(const char *name, size_t count) {
   int buffer = 0;
   for (const Place &place : PLACES)

@@ -13,7 +13,10 @@ export type CudaCall =
   /** bytes */
   | readonly [kind: 'set_packed', name: string, data: ArrayLike<number>]
   | readonly [kind: 'set_adapter', name: string, data: ArrayLike<number>, adapter: number]
+  | readonly [kind: 'begin_adapter', adapter: number, rank: number, scale: number, group?: string]
   | readonly [kind: 'set_rows', of: readonly number[]]
+  /** the same as a kernel of the caller does it */
+  | readonly [kind: 'write_rows', of: readonly number[]]
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
   /** in memory of the caller: what is in x, and the names and lengths of what every y has afterwards */
@@ -109,6 +112,13 @@ export function runLibrary(
         return `bind(${JSON.stringify(call[1])}, ${call[2].length});`;
       case 'unaligned':
         return `shift = ${call[1] ? 8 : 16};`;
+      case 'begin_adapter': {
+        const [, adapter, rank, scale, group] = call;
+        const name = group === undefined ? 'nullptr' : JSON.stringify(group);
+        return `check(lotrc_begin_adapter(a, ${adapter}, ${name}, ${rank}, float(${scale})));`;
+      }
+      case 'write_rows':
+        return `{ const uint32_t of[] = {${call[1].join(', ')}}; void *to; check(lotrc_buffer(a, "rowAdapter", &to, nullptr, nullptr)); std::memcpy(to, of, sizeof of); }`;
       case 'set_rows':
         return `{ const uint32_t of[] = {${call[1].join(', ')}}; check(lotrc_set_rows(a, of, ${call[1].length})); }`;
       case 'read':
@@ -161,6 +171,7 @@ export function runLibrary(
         '  shim_shared = 227 << 10;',
       ]
     : [];
+  const training = files.some(({ path, text }) => path === 'adapters.h' && text.includes('lotrc_backward'));
   const held = library ? 'shim_held + cublas_held' : 'shim_held';
   const text = [
     '#include <cuda_runtime.h>',
@@ -178,7 +189,7 @@ export function runLibrary(
     ...(library ? ['  cublas_calls_left = -1;'] : []),
     '}',
     ...(calls.some(([kind]) => kind.endsWith('_at') || kind === 'bind')
-      ? [readFileSync(CALLER, 'utf8')]
+      ? [...(training ? [] : ['#define SERVING']), readFileSync(CALLER, 'utf8')]
       : ['static void give_back() {}']),
     'int main(int, char **argv) {',
     '  in = std::fopen(argv[1], "rb");',

@@ -126,4 +126,4 @@ const adds = ({ work }: Launch): boolean =>
       ? work.epilogue.accumulate
       : work.kind === 'einsum'
         ? work.accumulate
-        : work.jobs.some(({ accumulate }) => accumulate);
+        : work.kind === 'reduce' && work.jobs.some(({ accumulate }) => accumulate);

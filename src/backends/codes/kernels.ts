@@ -147,6 +147,20 @@ export const packedMerge = defineCode<{ layer: string }>({
   }),
 });
 
+export const noRowAdapters = defineCode<{ region: string; because: string }>({
+  code: 'LOTR6012',
+  severity: 'error',
+  title: 'rows of a batch cannot have adapters of their own in these layers',
+  explain:
+    'With --max-rank each row of a batch has an adapter of its own, whose rank and scale differ from those of others. The kernels take ' +
+    'methods in which x is multiplied by a factor (inputs x rank), then by a core (rank x rank) or none, and by a last factor ' +
+    '(rank x outputs): lotr, lora and their like. Others have kernels with --adapters, for blocks of rows and adapters of one rank.',
+  make: ({ region, because }) => ({
+    message: `rows of a batch cannot have adapters of their own in ${region}: ${because}`,
+    hint: 'leave out --max-rank: each block of rows then has an adapter of the rank of the model',
+  }),
+});
+
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({
   code: 'LOTR6031',
   severity: 'error',

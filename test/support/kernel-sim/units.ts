@@ -50,6 +50,12 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const numbers = [stmt.at, stmt.index, stmt.scale, stmt.zero].map((part) => machine.value(part));
       return `${machine.constant(unpacker(stmt))}(g, a_${stmt.from}, a_${stmt.array}, ${numbers.join(', ')});`;
     }
+    case 'load8':
+    case 'store8': {
+      const index = `(${machine.value(stmt.mask)} ? ${machine.address(stmt.view, stmt.at)} : -1)`;
+      const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.index)];
+      return `${machine.constant(stmt.s === 'load8' ? loadEight : storeEight)}(g, ${given.join(', ')});`;
+    }
     case 'commit':
       return 't.copies.push([]);';
     case 'wait':
@@ -110,6 +116,14 @@ function fetchWords(
   count: number,
 ): void {
   for (let n = 0; n < count; n++) to.write(at + n, from < 0 ? 0 : buffer.read(from + n, global));
+}
+
+function loadEight(global: number, buffer: Cells, from: number, to: Registers, at: number): void {
+  for (let n = 0; n < 8; n++) to.write(at + n, from < 0 ? 0 : buffer.read(from + n, global));
+}
+
+function storeEight(global: number, buffer: Cells, to: number, from: Registers, at: number): void {
+  for (let n = 0; to >= 0 && n < 8; n++) buffer.write(to + n, from.read(at + n), global);
 }
 
 /** Writes the numbers of words to an array of a workgroup. */

@@ -8,7 +8,7 @@ export const CUDA: BackEnd = {
   name: 'cuda',
   about: 'write fused CUDA kernels for the adapted layers and a C library that runs them',
   devices: CUDA_DEVICES,
-  flags: ['arch', 'tf32'],
+  flags: ['maxRank', 'arch', 'tf32'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, CUDA), ...noSteps(optimizer)],
   async lower(plan, { tf32, architectures }) {
     const { loweredPlan } = await import('./lower.js');

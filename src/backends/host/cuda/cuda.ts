@@ -5,6 +5,8 @@ import { leastOf } from '../../kernel/device/cuda-devices.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import {
+  EIGHT_NUMBERS,
+  EIGHT_NUMBERS_TEXT,
   MATRIX_UNITS,
   MATRIX_UNITS_TEXT,
   PACKED_WEIGHTS,
@@ -77,6 +79,9 @@ export function cudaHost(
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
+    ...(all.some(({ eights }) => eights)
+      ? [{ path: `kernels/${EIGHT_NUMBERS}`, text: EIGHT_NUMBERS_TEXT }]
+      : []),
     ...(all.some(unpacksWords) ? [{ path: `kernels/${PACKED_WEIGHTS}`, text: PACKED_WEIGHTS_TEXT }] : []),
     ...(grouped.length > 0
       ? [
@@ -112,11 +117,29 @@ function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>, optimiz
   });
   const numbers = [
     `#define LOTRC_MAX_TOKENS ${mostTokens(plan, kernels)}u`,
-    ...(plan.adapters > 1
-      ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
-      : []),
+    ...(plan.mostRank !== undefined
+      ? [
+          `#define LOTRC_ADAPTERS ${plan.adapters}u`,
+          '/* of adapters */',
+          `#define LOTRC_MAX_RANK ${plan.mostRank}u`,
+          '/* in the place of the adapter of a row that has none */',
+          '#define LOTRC_NO_ADAPTER 0xffffffffu',
+        ]
+      : plan.adapters > 1
+        ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
+        : []),
   ];
-  return headerText(propertiesOf(plan, false), optimizer, numbers, summary.map(plain), regions.map(plain));
+  const groups = plan.groups.map(
+    ({ id, method, sites }) => `  ${id}: ${method}, ${sites.length} layers (${sites[0]!}, ...)`,
+  );
+  return headerText(
+    propertiesOf(plan, false),
+    optimizer,
+    numbers,
+    summary.map(plain),
+    regions.map(plain),
+    groups.map(plain),
+  );
 }
 
 /** Names of a model may end a comment. */

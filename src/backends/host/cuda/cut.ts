@@ -106,8 +106,9 @@ export class ProductCuts {
   /** Parts that fill the device; 1 where the product has blocks enough or where parts would cost more than they give. */
   #partsOf(work: Product, schedule: TileSchedule): number {
     const { BM, BN, BK, stages, subgroups } = schedule;
-    const { device, tokens, adapters } = this.plan;
-    const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && adapters === 1;
+    const { device, tokens, adapters, mostRank } = this.plan;
+    const sorted = adapters > 1 && mostRank === undefined;
+    const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && !sorted;
     if (!device.multiprocessors || !simple || typeof work.cols !== 'number') return 1;
     const n = (extent: Extent) => lengthOf(extent, { M: tokens });
     const [rows, cols] = [n(work.rows), work.cols];

@@ -6,8 +6,10 @@ import { stepHeader } from './step.js';
 /** The properties of a plan on which the text of the library depends. */
 export interface LibraryProperties {
   readonly training: boolean;
-  /** several adapters in a batch */
+  /** several adapters in a batch, each of blocks of rows */
   readonly many: boolean;
+  /** each row has an adapter of its own */
+  readonly rows: boolean;
   /** merges the adapter into the weights and unmerges it */
   readonly merging: boolean;
   /** some weights are packed */
@@ -18,12 +20,17 @@ export interface LibraryProperties {
   readonly library: boolean;
 }
 
-/** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */
+/** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`, `groups`: one comment line each. */
 export const headerText = (
   properties: LibraryProperties,
   optimizer: ElementwiseDef,
   numbers: readonly string[],
   summary: readonly string[],
   regions: readonly string[],
+  groups: readonly string[],
 ): string =>
-  runtimeText(ADAPTERS_H, { ...properties }, { numbers, summary, regions, ...stepHeader(optimizer) });
+  runtimeText(
+    ADAPTERS_H,
+    { ...properties },
+    { numbers, summary, regions, groups: properties.rows ? groups : [], ...stepHeader(optimizer) },
+  );

@@ -65,9 +65,10 @@ export function scheduleOf(
   device: DeviceProfile,
   tf32: boolean,
 ): TileSchedule {
-  if (family === 'blas' || work.kind === 'einsum' || work.kind === 'finish') return schedule;
+  if (family === 'blas' || family === 'rows' || work.kind === 'einsum' || work.kind === 'finish')
+    return schedule;
   const scalar = scalarSchedule(schedule, DECLARED_BYTES);
-  if (work.kind === 'reduce' || work.chain || work.widen) return scalar;
+  if (work.kind !== 'product' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);
   if (type === 'tf32' && !tf32) return scalar;
   const within = (blocks: number) => unitSchedule(schedule, type, bytesOfEach(blocks, device));

@@ -18,14 +18,15 @@ import {
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import type { LibraryProperties } from './header.js';
-import { allowText, type BufferNumbers, blockThreads, bufferText, placeText } from './rows.js';
+import { allowText, type BufferNumbers, blockThreads, bufferText, cString, placeText } from './rows.js';
 import { stepSource, updateText } from './step.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
 /** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
 export const propertiesOf = (plan: KernelPlan, warpgroups: boolean): LibraryProperties => ({
   training: plan.purpose === 'train',
-  many: plan.adapters > 1,
+  many: plan.adapters > 1 && plan.mostRank === undefined,
+  rows: plan.mostRank !== undefined,
   merging: plan.merging !== undefined,
   library: libraryCalls(plan).length > 0,
   packed: plan.buffers.some(({ dtype }) => dtype === 'u8'),
@@ -76,7 +77,10 @@ export function sourceText(
         ...distinct([...kernels.values(), ...narrowed, ...steps]).map(cudaPrototype),
         ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
       ],
-      tables: tablesText(plan, steps.length, maps, number, properties),
+      tables: [
+        ...tablesText(plan, steps.length, maps, number, properties),
+        ...(properties.rows ? rowTables(plan, number) : []),
+      ],
       products: properties.library ? productTable(plan, tf32, number) : [],
       large: large.map(allowText),
       shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],
@@ -137,6 +141,31 @@ function tablesText(
       outputs += y.length;
       const more = training ? [place(kept), place(dx), addsToDx === true] : [];
       return `    {${[place(x), first, y.length, ...more].join(', ')}},`;
+    }),
+    '};',
+  ];
+}
+
+/** Groups with the buffers of their adapters' ranks and scales, and the factors that adapters of rows have. */
+function rowTables({ groups, buffers }: KernelPlan, number: BufferNumbers): readonly string[] {
+  const factors = buffers.flatMap(({ name, shape, ofRows }) => {
+    if (!ofRows) return [];
+    const { group, tensors, length, turned } = ofRows;
+    return tensors.map((tensor, n) => ({ name, shape, group, tensor, n, length, turned }));
+  });
+  return [
+    '',
+    'static const GroupRow GROUPS[] = {',
+    ...groups.map(
+      ({ id }, n) =>
+        `    {${[cString(id), number.get(`ranks_${n}`)!, number.get(`scales_${n}`)!].join(', ')}},`,
+    ),
+    '};',
+    '',
+    'static const FactorRow FACTORS[] = {',
+    ...factors.map(({ name, shape, group, tensor, n, length, turned }) => {
+      const first = `${n * Number(shape[1])}u * LOTRC_MAX_RANK`;
+      return `    {${[cString(tensor), group, number.get(name)!, first, length ?? 0, turned].join(', ')}},`;
     }),
     '};',
   ];

@@ -35,6 +35,7 @@ export function gridFor(launch: Launch, tokens: number): readonly GridExtent[] {
   const grid = gridOf(launch, { M: tokens });
   const { work, schedule } = launch;
   if (work.kind === 'reduce' || work.kind === 'einsum') return grid;
+  if (work.kind === 'row-down' || work.kind === 'row-up') return [grid[0], { per: 1 }, 1];
   const along = (extent: Extent, tile: number, count: number): GridExtent =>
     typeof extent === 'string' ? { per: tile } : count;
   return [
@@ -156,7 +157,12 @@ export function regionRow(region: RegionPlan, plan: KernelPlan) {
   const y = outs(writes(region.forward, /^yb?_/));
   // every form begins with a product of x
   const begin = region.forward[0]!.work;
-  const x = begin.kind === 'product' ? begin.segments[0]!.a.matrix.buffer : '';
+  const x =
+    begin.kind === 'product'
+      ? begin.segments[0]!.a.matrix.buffer
+      : begin.kind === 'row-down'
+        ? begin.x.buffer
+        : '';
   const toDx = writes(region.backward, /^dx_/);
   const known = new Set(plan.buffers.map(({ name }) => name));
   const [first] = toDx;

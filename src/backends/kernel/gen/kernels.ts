@@ -13,6 +13,7 @@ import { gemvKernel } from './gemv.js';
 import { laneProductKernel } from './lane-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
+import { rowDownKernel, rowGroups, rowUpKernel } from './rows.js';
 import { unitProductKernel } from './unit-product.js';
 import { vectorProductKernel } from './vector-product.js';
 import { warpgroupProductKernel } from './warpgroup-product.js';
@@ -37,6 +38,8 @@ function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
   if (launch.work.kind === 'einsum') return einsumKernel(launch);
   if (launch.work.kind === 'finish') return finishKernel(launch);
+  if (launch.work.kind === 'row-down') return rowDownKernel(launch, launch.work);
+  if (launch.work.kind === 'row-up') return rowUpKernel(launch, launch.work);
   if (launch.schedule.subgroups) return laneProductKernel(launch);
   if (launch.schedule.gemv) return gemvKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
@@ -54,6 +57,8 @@ export function gridOf(
   const { work, schedule } = launch;
   if (work.kind === 'einsum') return einsumGrid(launch);
   if (work.kind === 'reduce') return [reduceGroups(work.jobs, schedule.BM), 1, 1];
+  if (work.kind === 'row-down' || work.kind === 'row-up')
+    return [rowGroups(work, schedule), lengthOf(work.rows, bound), 1];
   if (work.kind === 'finish')
     return [Math.ceil(work.cols / schedule.BN), Math.ceil(lengthOf(work.rows, bound) / schedule.BM), 1];
   const [rows, cols] = [

@@ -148,6 +148,8 @@ export interface Kernel {
   /** for a kernel for warpgroups: its ring, and the matrices that the copy engine loads */
   readonly ring?: RingDecl;
   readonly maps?: readonly MapParam[];
+  /** it loads and stores eight numbers at once, in register arrays */
+  readonly eights?: true;
   readonly body: readonly Stmt[];
 }
 

@@ -25,11 +25,11 @@ type Known = ReadonlyMap<string, number>;
  * (`acc_5`), a masked load becomes a choice between the element and 0, a masked store a guarded one. Throws a plain
  * Error where a register array is indexed by something that is not known then (verify.ts finds this first).
  *
- * A kernel for matrix units keeps its loops and register arrays: a warp holds hundreds of results, and only CUDA prints it,
- * whose compiler writes out the loops that are so marked.
+ * A kernel for matrix units keeps its loops and register arrays, as does one that loads eight numbers at once: a warp holds hundreds of
+ * results, and only CUDA prints it, whose compiler writes out the loops that are so marked.
  */
 export function legalise(kernel: Kernel): Kernel {
-  const whole = kernel.fragments !== undefined || kernel.ring !== undefined;
+  const whole = kernel.fragments !== undefined || kernel.ring !== undefined || kernel.eights === true;
   const registers = new Map(
     kernel.arrays.filter(({ space }) => space === 'register').map((decl) => [decl.name, decl]),
   );

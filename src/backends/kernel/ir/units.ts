@@ -37,6 +37,8 @@ export interface FragmentDecl {
  *   the mask is false;
  * - `unpack`: writes the numbers of `count` words of that array to workgroup memory, from `index` on: (whole number - zero) * scale,
  *   the lowest bits of a word first;
+ * - `load8`: loads eight neighbours of a buffer of floats, from a multiple of eight on, into a register array, from `index` on; zeros when
+ *   the mask is false; `store8`: the same the other way round, where the mask is true;
  * - `commit`: ends a group of copies; `wait`: until all but the last `pending` groups have arrived.
  */
 export type UnitStmt =
@@ -87,6 +89,14 @@ export type UnitStmt =
       readonly index: U32;
       readonly scale: F32;
       readonly zero: F32;
+    }
+  | {
+      readonly s: 'load8' | 'store8';
+      readonly array: string;
+      readonly index: U32;
+      readonly view: View;
+      readonly at: readonly U32[];
+      readonly mask: Bool;
     }
   | { readonly s: 'commit' }
   | { readonly s: 'wait'; readonly pending: number };

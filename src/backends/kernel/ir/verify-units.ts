@@ -11,7 +11,7 @@ export interface UnitScope {
   /** checks an expression that is only evaluated */
   expr(expr: Expr): void;
   below(index: U32, extent: U32): boolean;
-  access(view: View, at: readonly U32[], mask: readonly Expr[]): void;
+  access(view: View, at: readonly U32[], mask: readonly Expr[], kind?: 'read' | 'write'): void;
   reads(array: ArrayDecl): void;
   copies(array: ArrayDecl): void;
   writes(array: ArrayDecl): void;
@@ -24,11 +24,12 @@ export interface UnitScope {
  *  - matrix unit: all threads of a workgroup execute it; fragments are declared, of the right part, type and number;
  *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
  *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside;
+ *  - eight: as many numbers lie together at a multiple of eight provably, wholly inside or wholly outside;
  *  - packed: words that are loaded at once lie together at a multiple of their size, and what they are unpacked to lies in the array
  *    at multiples of 16 bytes, or of all numbers of a word.
  */
 export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
-  const alone = stmt.s === 'copy' || stmt.s === 'fetch' || stmt.s === 'unpack';
+  const alone = ['copy', 'fetch', 'unpack', 'load8', 'store8'].includes(stmt.s);
   if (!alone && !scope.uniformFlow)
     scope.broken('matrix unit', `a ${stmt.s} that some invocations may not reach`);
   switch (stmt.s) {
@@ -46,6 +47,10 @@ export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
       return;
     case 'unpack':
       unpack(stmt, scope);
+      return;
+    case 'load8':
+    case 'store8':
+      eight(stmt, scope);
       return;
     case 'commit':
       return;
@@ -132,6 +137,22 @@ function fetch(stmt: Extract<UnitStmt, { s: 'fetch' }>, scope: UnitScope): void 
   const last = view.strides.at(-1)!;
   if (!together.every((part) => isMultiple(part, count, scope.facts)) || last.e !== 'lit' || last.value !== 1)
     scope.broken('packed', `${count} words of ${view.buffer} may not lie together`);
+}
+
+function eight(stmt: Extract<UnitStmt, { s: 'load8' | 'store8' }>, scope: UnitScope): void {
+  const { view, at, index, mask } = stmt;
+  for (const part of [index, ...at, mask]) scope.expr(part);
+  scope.access(view, at, conjuncts(mask), stmt.s === 'load8' ? 'read' : 'write');
+  const array = scope.kernel.arrays.find(({ name, space }) => name === stmt.array && space === 'register');
+  if (!array) scope.broken('defined', `there is no register array ${stmt.array}`);
+  else if (!scope.below(add(index, u32(7)), u32(array.size)))
+    scope.broken('in range', `an index of ${array.name}, of ${array.size}`);
+  if (!isConstant(index, scope.facts))
+    scope.broken('constant index', `${stmt.array} is indexed by a variable`);
+  const together = [view.offset, ...view.strides.slice(0, -1), view.extents.at(-1)!, at.at(-1)!];
+  const last = view.strides.at(-1)!;
+  if (!together.every((part) => isMultiple(part, 8, scope.facts)) || last.e !== 'lit' || last.value !== 1)
+    scope.broken('eight', `eight numbers of ${view.buffer} may not lie together`);
 }
 
 function unpack(stmt: Extract<UnitStmt, { s: 'unpack' }>, scope: UnitScope): void {

@@ -45,7 +45,7 @@ import type { WarpgroupStmt } from './warpgroups.js';
  *  - constant index: register arrays are indexed by numbers once loops are written out;
  *  - subgroup: a subgroup operation is the whole value of a variable or an element, of f32 where it is a sum, and all
  *    invocations of a workgroup execute it;
- *  - matrix unit, copy, packed: see verify-units.ts; warpgroup: see verify-warpgroups.ts.
+ *  - matrix unit, copy, eight, packed: see verify-units.ts; warpgroup: see verify-warpgroups.ts.
  * LOTR6102, for a device: workgroup memory, invocations, bound buffers, subgroups.
  */
 export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly Diagnostic[] {
@@ -206,7 +206,7 @@ class Verifier {
       broken: (rule, where) => this.#broken(rule, where),
       expr: (expr) => this.#expr(expr),
       below: (index, extent) => this.#below(index, extent, []),
-      access: (view, at, mask) => this.#access(view, at, mask, 'read'),
+      access: (view, at, mask, kind = 'read') => this.#access(view, at, mask, kind),
       reads: (array) => this.#order.reads(array),
       writes: (array) => this.#order.writes(array),
       copies: (array) => this.#order.writes(array, 'copying'),

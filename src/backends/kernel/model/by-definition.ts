@@ -25,11 +25,12 @@ export interface Bound {
  * Runs a launch on float64 buffers by its definition in kernel/model/types.ts, element by element: no tiles, no schedule. Reads
  * outside a buffer, and reads of what nothing wrote (NaN), show in the result.
  */
-export function runLaunch({ work, schedule }: Launch, memory: Memory, bound: Bound): void {
+export function runLaunch({ name, work, schedule }: Launch, memory: Memory, bound: Bound): void {
   if (work.kind === 'reduce') for (const job of work.jobs) reduce(job, memory);
   else if (work.kind === 'einsum') sumProducts(work, memory);
   else if (work.kind === 'finish') runFinish(work, memory, bound);
-  else runProduct(work, schedule, memory, bound);
+  else if (work.kind === 'product') runProduct(work, schedule, memory, bound);
+  else throw new Error(`${name} looks its rows up`);
 }
 
 /** Which part of a product an element of the inner dimension of a segment belongs to. */

@@ -99,7 +99,8 @@ export interface TileSchedule {
 /**
  * `gemm`: tiles of an M x N result; `skinny`: M x r, reads a wide matrix once; `skinnyT`: r x N or K x r, sums over
  * tokens; `rankBatched`: weight-space products over all sites of a group; `einsum`: all other ones;
- * `gemv`: few rows; `reducePartials`: adds partial results in a fixed order; `blas`: a call of the vendor's library.
+ * `gemv`: few rows; `rows`: rows with adapters of their own; `reducePartials`: adds partial results in a fixed order; `blas`: a call of
+ * the vendor's library.
  */
 export type Family =
   | 'gemm'
@@ -108,6 +109,7 @@ export type Family =
   | 'rankBatched'
   | 'einsum'
   | 'gemv'
+  | 'rows'
   | 'reducePartials'
   | 'blas';
 
@@ -150,8 +152,24 @@ export interface BufferPlan {
   readonly lrMultiplier?: number;
   /** zero at the start of every optimizer step: launches add to it */
   readonly cleared?: true;
+  /** a factor of adapters of which each has a rank of its own: a part for each, with room for the largest rank */
+  readonly ofRows?: OfRows;
   /** holds the values of that buffer in another type; every launch that writes the other one writes this one too */
   readonly copyOf?: string;
+}
+
+/**
+ * What the part of an adapter holds: `tensors` one after another, matrices of which the axis of the rank comes first, so that an adapter's
+ * own rank is a leading part.
+ */
+export interface OfRows {
+  /** number of the group whose ranks they have */
+  readonly group: number;
+  readonly tensors: readonly string[];
+  /** the other axis; null: of the rank too, of which each row has room for the largest */
+  readonly length: number | null;
+  /** the model has that axis first */
+  readonly turned: boolean;
 }
 
 /** A part of a buffer, `rows` x `cols`: a tensor of the model, or a copy of a matrix that steps change. */
@@ -305,6 +323,56 @@ export interface EinsumWork {
   readonly out: StridedRef;
 }
 
+/** Some elements of a buffer, from one on. */
+export interface Placed {
+  readonly buffer: string;
+  readonly dtype: KernelDtype;
+  readonly offset: number;
+}
+
+/** The adapters of a batch whose rows have one each, or none: which, in a buffer of u32, and of each adapter its rank (u32) and scale. */
+export interface RowAdapters {
+  /** with an element for each row: what is not below `count` means none */
+  readonly rows: { readonly buffer: string; readonly offset: number };
+  /** 0: it is not complete, and rows that name it have none */
+  readonly ranks: { readonly buffer: string; readonly offset: number };
+  readonly scales: Placed;
+  readonly count: number;
+  /** the largest rank that there is room for */
+  readonly most: number;
+}
+
+/** out (rows, downs * most) = each row of x times the matrices `down` of its adapter, stored (adapter, downs, most, inner). */
+export interface RowDown {
+  readonly kind: 'row-down';
+  readonly rows: Extent;
+  readonly inner: number;
+  readonly downs: number;
+  readonly of: RowAdapters;
+  readonly x: MatrixRef;
+  readonly down: Placed;
+  readonly out: MatrixRef;
+}
+
+/**
+ * out (rows, layers * cols) = s p core up with the matrices of the adapter of each row, 0 where it has none. `core` is stored (adapter,
+ * layers, most, most), `up` (adapter, ups, most, cols). `downs` and `ups` are 1 where all layers have that in common.
+ */
+export interface RowUp {
+  readonly kind: 'row-up';
+  readonly rows: Extent;
+  /** of one layer */
+  readonly cols: number;
+  readonly layers: number;
+  readonly downs: number;
+  readonly ups: number;
+  readonly of: RowAdapters;
+  readonly p: MatrixRef;
+  readonly core: Placed | null;
+  readonly up: Placed;
+  readonly out: MatrixRef;
+}
+
 export interface Predicted {
   readonly flops: number;
   readonly bytes: number;
@@ -318,7 +386,7 @@ export interface Launch {
   readonly schedule: TileSchedule;
   /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
   readonly warpgroups?: TileSchedule;
-  readonly work: Product | Reduce | Finish | EinsumWork;
+  readonly work: Product | Reduce | Finish | EinsumWork | RowDown | RowUp;
   readonly predicted: Predicted;
   /** one line of mathematics for readers: "P = x R" */
   readonly does: string;
@@ -326,8 +394,11 @@ export interface Launch {
 
 // ── plans ───────────────────────────────────────────────────────────────────
 
-/** Where the middle factor is multiplied: into the last one, with the tokens, or into the weight together with the others. */
-export type Strategy = 'L-fold' | 'token' | 'merged';
+/**
+ * Where the middle factor is multiplied: into the last one, with the tokens, or into the weight together with the others; `rows`: with the
+ * tokens, each of which has an adapter of its own.
+ */
+export type Strategy = 'L-fold' | 'token' | 'merged' | 'rows';
 /** S0 bordered weight, S1 split + concat-K, S2 widened single launch; `plain`: no adapter work in token space. */
 export type Scheme = 'S0' | 'S1' | 'S2' | 'plain';
 
@@ -368,8 +439,10 @@ export interface KernelPlan {
   /** rows of every x: batch times sequence */
   readonly tokens: number;
   readonly purpose: 'train' | 'serve';
-  /** adapters in one batch; rows are sorted by adapter */
+  /** adapters in one batch; rows are sorted by adapter, unless `mostRank` says that each has its own */
   readonly adapters: number;
+  /** each row has an adapter of its own, of any rank up to this one */
+  readonly mostRank?: number;
   readonly groups: readonly Group[];
   readonly buffers: readonly BufferPlan[];
   /** weight space, before the tokens: once per step (train), or when the adapter changes (serve) */

@@ -22,7 +22,7 @@ import { ADAPTERS, denseStrides, type Lettered, SITES } from './lettered.js';
 import { packedMatrix } from './packed-buffers.js';
 import { ownOf } from './padded-ranks.js';
 
-/** Which adapter each row block belongs to, when there are several in a batch. */
+/** Which adapter each row block, or each row, belongs to, when there are several in a batch. */
 export const ROW_TABLE = 'rowAdapter';
 
 /**
@@ -153,12 +153,12 @@ export class Buffers {
     const number = this.#weights.get(layer.weight)!;
     if (layer.packed) {
       const { matrix, buffers } = packedMatrix(layer, layer.packed, number, this.target.dtype);
-      for (const buffer of buffers) this.#add(buffer);
+      for (const buffer of buffers) this.add(buffer);
       return { matrix, transposed: true };
     }
     const name = `W_${number}`;
     const { dtype } = this.target;
-    this.#add({ name, dtype, shape: [rows, cols], life: 'weight', from: [layer.weight] });
+    this.add({ name, dtype, shape: [rows, cols], life: 'weight', from: [layer.weight] });
     return { matrix: dense(name, dtype, rows, cols), transposed: !io };
   }
 
@@ -166,7 +166,7 @@ export class Buffers {
   merged(layer: AdaptedLayer): Operand {
     const { matrix, transposed } = this.weight(layer);
     const buffer = `Wm_${this.#weights.get(layer.weight)!}`;
-    this.#add({ name: buffer, dtype: matrix.dtype, shape: [matrix.rows, matrix.cols], life: 'step' });
+    this.add({ name: buffer, dtype: matrix.dtype, shape: [matrix.rows, matrix.cols], life: 'step' });
     return { matrix: { ...matrix, buffer }, transposed };
   }
 
@@ -199,7 +199,7 @@ export class Buffers {
         ? []
         : [{ row: at, col: 0, rows: rank, cols: out, copyOf: this.#side(layer, 'up').matrix }]),
     ];
-    this.#add({ name, dtype: this.target.dtype, shape: [rows, cols], life: 'step', blocks });
+    this.add({ name, dtype: this.target.dtype, shape: [rows, cols], life: 'step', blocks });
     return dense(name, this.target.dtype, rows, cols);
   }
 
@@ -225,7 +225,7 @@ export class Buffers {
     if (layer.bias === null) return {};
     const name = `b_${this.#layers.get(layer)!}`;
     const { dtype } = this.target;
-    this.#add({ name, dtype, shape: [layer.out], life: 'weight', from: [layer.bias] });
+    this.add({ name, dtype, shape: [layer.out], life: 'weight', from: [layer.bias] });
     return { bias: { buffer: name, dtype, offset: 0 } };
   }
 
@@ -261,10 +261,10 @@ export class Buffers {
    * that products read.
    */
   #besides({ name: master, shape, ...rest }: Pick<BufferPlan, 'name' | 'shape' | 'from' | 'own'>): string {
-    this.#add({ name: master, dtype: 'f32', shape, life: 'step', ...rest, sideBySide: true });
+    this.add({ name: master, dtype: 'f32', shape, life: 'step', ...rest, sideBySide: true });
     const { dtype } = this.target;
     if (dtype === 'f32') return master;
-    this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
+    this.add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
     return `${master}_${dtype}`;
   }
 
@@ -312,7 +312,7 @@ export class Buffers {
     const buffer = wide ?? `${bufferName(group, k)}_${index}`;
     const [rows, cols] = [shape.slice(0, -1).reduce((all, extent) => all * extent, 1), shape.at(-1)!];
     const stacked = [this.adapters * from.length * rows, cols];
-    this.#add({ name: buffer, dtype: 'f32', shape: stacked, life: 'step', from, ...ownOf(own) });
+    this.add({ name: buffer, dtype: 'f32', shape: stacked, life: 'step', from, ...ownOf(own) });
     return { buffer, offset: from.indexOf(tensor) * rows * cols };
   }
 
@@ -321,7 +321,7 @@ export class Buffers {
     const { dtype } = this.target;
     if (dtype === 'f32') return master;
     const { shape } = this.#plans.get(master)!;
-    this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
+    this.add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
     return `${master}_${dtype}`;
   }
 
@@ -387,7 +387,7 @@ export class Buffers {
     const name = `d${buffer}`;
     const { lrMultiplier } = this.groupOf(groupId).factors[k]!;
     const rate = lrMultiplier === 1 ? {} : { lrMultiplier };
-    this.#add({
+    this.add({
       name,
       dtype: 'f32',
       shape,
@@ -405,7 +405,7 @@ export class Buffers {
     const nth = [...this.#plans.keys()].filter((name) => name.startsWith(`V_${index}_`)).length;
     const name = `V_${index}_${nth}`;
     const { strides, size } = denseStrides(letters, extent);
-    this.#add({ name, dtype: 'f32', shape: [size], life: 'scratch' });
+    this.add({ name, dtype: 'f32', shape: [size], life: 'scratch' });
     return { buffer: name, dtype: 'f32', offset: 0, letters, strides };
   }
 
@@ -434,7 +434,7 @@ export class Buffers {
   #tokens(name: string, cols: number, value?: string, border?: number): MatrixRef {
     const { dtype } = this.target;
     const more = { ...(value === undefined ? {} : { value }), ...(border === undefined ? {} : { border }) };
-    this.#add({ name, dtype, shape: ['M', cols], life: 'tokens', ...more });
+    this.add({ name, dtype, shape: ['M', cols], life: 'tokens', ...more });
     return dense(name, dtype, 'M', cols);
   }
 
@@ -454,7 +454,7 @@ export class Buffers {
     // the sums of a batch of adapters are never needed: it is not trained
     const rows = (this.adapters * count * size) / cols;
     const name = `${kind}_${index}`;
-    this.#add({
+    this.add({
       name,
       dtype,
       shape: [rows, cols],
@@ -480,11 +480,11 @@ export class Buffers {
 
   #rowTable(): string {
     const shape: Extent[] = ['rowBlocks'];
-    this.#add({ name: ROW_TABLE, dtype: 'u32', shape, life: 'tokens' });
+    this.add({ name: ROW_TABLE, dtype: 'u32', shape, life: 'tokens' });
     return ROW_TABLE;
   }
 
-  #add(plan: BufferPlan): void {
+  add(plan: BufferPlan): void {
     if (!this.#plans.has(plan.name)) this.#plans.set(plan.name, plan);
   }
 }

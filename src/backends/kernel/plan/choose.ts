@@ -17,6 +17,7 @@ import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
 import { withPaddedRanks } from './padded-ranks.js';
+import { byRow } from './rows.js';
 import { pickSchedule } from './schedule.js';
 import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
@@ -34,6 +35,8 @@ export interface PlanOptions {
   readonly dtype?: KernelDtype;
   /** adapters in one batch: serving only */
   readonly adapters?: number;
+  /** each row has an adapter of its own, of any rank up to this one: serving only, and without a wanted strategy */
+  readonly mostRank?: number;
   /** use this strategy wherever it is possible, instead of the cheapest */
   readonly strategy?: StrategyKey;
   /** also launches that fold the adapter into the weights and out again; for serving one adapter */
@@ -59,11 +62,13 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
   const { device, tokens, purpose } = options;
   const dtype = options.dtype ?? layers.dtype;
   const adapters = options.adapters ?? 1;
+  const { mostRank } = options;
   // warpgroups multiply neither for several adapters nor what a library multiplies
-  const asItIs = adapters > 1 || options.strategy === 'bordered';
+  const asItIs = adapters > 1 || mostRank !== undefined || options.strategy === 'bordered';
   const contraction = asItIs ? layers : withPaddedRanks(layers, device, dtype);
   if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
-  if (adapters > 1 && purpose === 'train') throw new Error('several adapters in one batch are for serving');
+  if ((adapters > 1 || mostRank !== undefined) && purpose === 'train')
+    throw new Error('several adapters in one batch are for serving');
   if (
     purpose === 'train' &&
     !contraction.groups.some(({ factors }) => factors.some(({ trainable }) => trainable))
@@ -86,13 +91,14 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
     const addsToDx = written.has(region.input);
     written.add(region.input);
     const context = contextOf(region, addsToDx);
-    const { candidate, because, rejected } = best(
-      region,
-      context,
-      adapters,
-      options.strategy,
-      options.merging === true,
-    );
+    const { candidate, because, rejected } =
+      mostRank === undefined
+        ? best(region, context, adapters, options.strategy, options.merging === true)
+        : {
+            candidate: byRow(region, context, mostRank),
+            because: 'rows have adapters of their own',
+            rejected: [],
+          };
     for (const launches of candidate.weights) {
       // a weight that layers of two regions read is made once
       const { name } = launches.at(-1)!;
@@ -119,7 +125,8 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
     ({ id }) =>
       merging !== null ||
       regions.some(
-        ({ region, strategy, scheme }) => region.group === id && strategy !== 'token' && scheme !== 'S0',
+        ({ region, strategy, scheme }) =>
+          region.group === id && !['token', 'rows'].includes(strategy) && scheme !== 'S0',
       ),
   );
   const prologue = [
@@ -139,6 +146,7 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
     tokens,
     purpose,
     adapters,
+    ...(mostRank === undefined ? {} : { mostRank }),
     groups: contraction.groups,
     buffers: buffers.usedBy(all),
     prologue,
@@ -340,6 +348,7 @@ function compared(entry: Priced, chosen: Priced): string {
 /** Name of a scheme in messages. */
 export function strategyName({ strategy, scheme }: Pick<RegionPlan, 'strategy' | 'scheme'>): string {
   if (strategy === 'merged') return 'merged weight';
+  if (strategy === 'rows') return 'row by row, and a product per layer';
   if (strategy === 'token') return 'token form, concat-K';
   if (scheme === 'S0') return 'bordered weight (S0)';
   return scheme === 'S2' ? 'one widened launch per layer (S2)' : 'split + concat-K (S1)';

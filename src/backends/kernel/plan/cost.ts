@@ -8,6 +8,8 @@ import type {
   Predicted,
   Product,
   Reduce,
+  RowDown,
+  RowUp,
   StridedRef,
   TileSchedule,
 } from '../model/types.js';
@@ -106,6 +108,26 @@ export function einsumWork({ extents, kept, operands, accumulate, out }: EinsumW
   return {
     flops: product(extents) * operands.length,
     bytes: operands.reduce((all, one) => all + size(one, extents), (accumulate ? 2 : 1) * written),
+  };
+}
+
+/** Work over rows that all have adapters of their own, of the largest rank. */
+export function rowWork(work: RowDown | RowUp, bound: Readonly<Record<string, number>>): Work {
+  const rows = lengthOf(work.rows, bound);
+  const { most } = work.of;
+  const size = ELEMENT_BYTES[work.kind === 'row-down' ? work.down.dtype : work.up.dtype];
+  if (work.kind === 'row-down') {
+    const { inner, downs } = work;
+    return {
+      flops: 2 * rows * inner * downs * most,
+      bytes: rows * (inner * size * (1 + downs * most) + 4 * downs * most),
+    };
+  }
+  const { layers, cols, downs, ups, core } = work;
+  const cores = core ? layers * most * most : 0;
+  return {
+    flops: 2 * rows * (cores + layers * most * cols),
+    bytes: rows * (4 * downs * most + size * (cores + ups * most * cols) + 4 * layers * cols),
   };
 }
 

@@ -11,7 +11,8 @@ export function plansJson(plans: readonly KernelPlan[]): string {
 }
 
 function planJson(plan: KernelPlan) {
-  const { device, dtype, tokens, purpose, adapters, groups, prologue, epilogue, merging, skipped } = plan;
+  const { device, dtype, tokens, purpose, adapters, mostRank, groups, prologue, epilogue, merging, skipped } =
+    plan;
   const { launches, base, ...sum } = totals(plan);
   return {
     device: device.name,
@@ -20,6 +21,7 @@ function planJson(plan: KernelPlan) {
     tokens,
     purpose,
     adapters,
+    ...(mostRank === undefined ? {} : { maxRank: mostRank }),
     groups: groups.map(({ id, method, in: inn, out, rank, scale, factors, sites }) => ({
       id,
       method,

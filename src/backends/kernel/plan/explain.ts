@@ -30,9 +30,14 @@ export function explainPlan(plan: KernelPlan): string {
   return `${lines.map(visible).join('\n')}\n`;
 }
 
-function headline({ device, dtype, tokens, purpose, adapters }: KernelPlan): string {
+function headline({ device, dtype, tokens, purpose, adapters, mostRank }: KernelPlan): string {
   const rate = device.flops[dtype] ?? 0;
-  const batch = adapters > 1 ? `, ${adapters} adapters in a batch` : '';
+  const batch =
+    mostRank !== undefined
+      ? `, each row with one of ${adapters} adapters of ranks up to ${mostRank}`
+      : adapters > 1
+        ? `, ${adapters} adapters in a batch`
+        : '';
   return [
     `${purpose === 'train' ? 'training' : 'serving'} ${tokens} ${tokens === 1 ? 'token' : 'tokens'}${batch} in ${dtype} on ${device.name}`,
     `  ${siText(rate, 'FLOP/s')}, ${siText(device.bytesPerSecond, 'B/s')}, ${timeText(device.launchSeconds)} per launch (${device.source})`,
@@ -121,7 +126,7 @@ function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly s
   if (plan.purpose === 'train') {
     lines.push(`  ${against('backward', total(backward), base.backward, backward.length, base.launches)}`);
   }
-  lines.push('  not chosen');
+  if (rejected.length > 0) lines.push('  not chosen');
   for (const { strategy, because: reason } of rejected) lines.push(`    ${strategy}: ${reason}`);
   return lines;
 }

@@ -11,6 +11,8 @@ import type {
   Packed,
   Product,
   ReduceJob,
+  RowDown,
+  RowUp,
   ScheduleRow,
   Segment,
 } from '../model/types.js';
@@ -247,11 +249,21 @@ function operandBuffers({ segments, widen, chain }: Product): readonly string[] 
   ]);
 }
 
+function rowBuffers(work: RowDown | RowUp): readonly string[] {
+  const { rows, ranks, scales } = work.of;
+  const own =
+    work.kind === 'row-down'
+      ? [work.x, work.down]
+      : [scales, work.p, ...(work.core ? [work.core] : []), work.up];
+  return [rows, ranks, ...own, work.out].map(({ buffer }) => buffer);
+}
+
 /** Names of the buffers that a launch reads or writes: those that its kernel binds. */
 export function buffersOf({ work }: Launch): readonly string[] {
   if (work.kind === 'reduce') {
     return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
   }
+  if (work.kind === 'row-down' || work.kind === 'row-up') return rowBuffers(work);
   if (work.kind === 'einsum') return [...new Set([...work.operands, work.out].map(({ buffer }) => buffer))];
   const names = [...(work.kind === 'finish' ? [work.partials.buffer] : operandBuffers(work))];
   const { bias, residual } = work.epilogue;

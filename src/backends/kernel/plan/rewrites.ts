@@ -184,6 +184,7 @@ const LOWER: Readonly<Record<Strategy, (layer: LayerOperands, lists: Lists) => v
     lists.backward.add(dP(layer), 'mt,rt->mr', [`G.${id}`, m], scale);
     lists.backward.add(`d.${m}`, 'mr,mt->rt', [P(layer), `G.${id}`], scale);
   },
+  rows: (layer, lists) => LOWER.token(layer, lists),
   merged: (layer, lists) => {
     const merged = `W'.${layer.id}`;
     const r = lettersOf(layer)(layer.group.form.inner);
@@ -211,5 +212,6 @@ function upstream(layer: LayerOperands, { backward }: Lists, intoX: boolean): vo
 const FINISH: Readonly<Record<Strategy, (layer: LayerOperands, lists: Lists) => void>> = {
   'L-fold': (layer, lists) => upstream(layer, lists, true),
   token: (layer, lists) => upstream(layer, lists, true),
+  rows: (layer, lists) => upstream(layer, lists, true),
   merged: (layer, lists) => upstream(layer, lists, false),
 };

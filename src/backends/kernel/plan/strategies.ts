@@ -1,6 +1,15 @@
 import { tokenScale } from '../../../adapter/kernel-form.js';
 import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
-import type { Activation, Launch, Operand, Product, Scheme, Segment, Strategy } from '../model/types.js';
+import type {
+  Activation,
+  Launch,
+  MatrixRef,
+  Operand,
+  Product,
+  Scheme,
+  Segment,
+  Strategy,
+} from '../model/types.js';
 import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import { chainedColumns } from './schedule.js';
@@ -189,9 +198,13 @@ export function layerLaunch(
   { buffers, target, purpose }: RegionContext,
   segments: readonly Segment[],
   formula: string,
-  how: { readonly widen?: Product['widen']; readonly library?: true } = {},
+  how: {
+    readonly widen?: Product['widen'];
+    readonly library?: true;
+    readonly residual?: MatrixRef;
+  } = {},
 ): Launch {
-  const { widen, library } = how;
+  const { widen, library, residual } = how;
   const out = library ? buffers.beforeActivation(layer) : buffers.ofLayer('y', layer);
   const activation = purpose === 'serve' && !library ? layer.activation : null;
   const sum = `${formula}${layer.bias === null ? '' : ' + b'}`;
@@ -203,7 +216,11 @@ export function layerLaunch(
     cols: layer.out,
     segments,
     ...(widen ? { widen } : {}),
-    epilogue: { ...buffers.bias(layer), ...(activation ? { activation } : {}) },
+    epilogue: {
+      ...buffers.bias(layer),
+      ...(residual ? { residual } : {}),
+      ...(activation ? { activation } : {}),
+    },
     out,
   });
 }

@@ -3,6 +3,9 @@ import type { Extent, MatrixRef, Operand, Product, TileSchedule } from '../model
 /** Numbers of a vector. */
 export const VECTOR = 4;
 
+/** Numbers that an invocation loads at once where all rows of a length are multiples of eight: 16 bytes at a time. */
+export const eightsOf = (length: number): 8 | 1 => (length % 8 === 0 ? 8 : 1);
+
 const whole = (extent: Extent): boolean => typeof extent === 'number' && extent % VECTOR === 0;
 
 /** Whether rows of a stored matrix begin at multiples of a vector. */

@@ -20,6 +20,9 @@ export const ADAPTERS_CU = `// The library over the kernels of this folder; see 
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
+#if EMIT_ROWS
+#include <iterator>
+#endif
 #include <new>
 #include <string>
 #include <utility>
@@ -65,6 +68,23 @@ struct OutputRow {
 #endif
 };
 
+#if EMIT_ROWS
+// layers of which an adapter has one rank and scale: the buffers that hold those of all adapters
+struct GroupRow {
+  const char *name;
+  int ranks, scales;
+};
+
+// a factor of an adapter, which a buffer holds rank by rank: lines of \`length\` numbers, 0: of the rank's too, with room for the largest
+struct FactorRow {
+  const char *tensor;
+  int group, buffer;
+  size_t first;  // element in the part of an adapter
+  size_t length;
+  bool turned;   // the model has that axis first
+};
+
+#endif
 #insert tables
 #if EMIT_LIBRARY
 
@@ -118,6 +138,11 @@ struct lotrc_adapters {
 #endif
 #if EMIT_CORRECTIONS
   uint64_t steps = 0;
+#endif
+#if EMIT_ROWS
+  uint32_t rank[std::size(GROUPS)][LOTRC_ADAPTERS] = {};  // 0: not begun
+  bool given[std::size(FACTORS)][LOTRC_ADAPTERS] = {};
+  bool whole[std::size(GROUPS)][LOTRC_ADAPTERS] = {};     // it has all factors of the group
 #endif
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what depends on the factors alone has to be computed again
@@ -405,6 +430,10 @@ static cudaError_t ready(lotrc_adapters *a) {
 static cudaError_t allocate(lotrc_adapters *a) {
   for (int i = 0; i < BUFFER_COUNT; i++)
     if (!BUFFERS[i].later) LOTRC_TRY(present(a, i));
+#if EMIT_ROWS
+  const int rows = buffer_of("rowAdapter");
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[rows], 0xff, bytes_of(a, rows), a->stream));
+#endif
 #insert moments
 #if EMIT_LIBRARY
   return open_library(a);
@@ -501,6 +530,11 @@ static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data
       return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is packed: use lotrc_set_packed");
 #endif
   }
+#if EMIT_ROWS
+  for (const FactorRow &factor : FACTORS)
+    if (std::strcmp(factor.tensor, tensor) == 0)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is a factor of adapters: use lotrc_set_adapter");
+#endif
   if (!known) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
   a->stale = true;
   for (const Place &place : PLACES) {
@@ -582,6 +616,107 @@ lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_blocks, size_t
 }
 #endif
 
+#if EMIT_ROWS
+// one element of a table of adapters
+static cudaError_t put(lotrc_adapters *a, int buffer, uint32_t adapter, const void *element) {
+  LOTRC_TRY(cudaMemcpyAsync(static_cast<char *>(a->buffer[buffer]) + 4 * adapter, element, 4, cudaMemcpyHostToDevice, a->stream));
+  return cudaStreamSynchronize(a->stream);
+}
+
+// what an adapter lacks; an empty text: nothing
+static std::string lacking(const lotrc_adapters *a, uint32_t adapter, int group) {
+  if (a->rank[group][adapter] == 0) return std::string("a rank in group ") + GROUPS[group].name;
+  for (size_t i = 0; i < std::size(FACTORS); i++)
+    if (FACTORS[i].group == group && !a->given[i][adapter]) return FACTORS[i].tensor;
+  return "";
+}
+
+lotrc_status lotrc_begin_adapter(lotrc_adapters *a, uint32_t adapter, const char *group, uint32_t rank, float scale) {
+  const OnDevice on(a);
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (adapter >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(adapter));
+  if (rank < 1 || rank > LOTRC_MAX_RANK)
+    return fail(a, LOTRC_BAD_ARGUMENT, "rank is " + std::to_string(rank) + ", not 1 to " + std::to_string(LOTRC_MAX_RANK));
+  if (!std::isfinite(scale)) return fail(a, LOTRC_BAD_ARGUMENT, "scale is not a finite number");
+  bool known = false;
+  for (size_t g = 0; g < std::size(GROUPS); g++) {
+    if (group && std::strcmp(GROUPS[g].name, group) != 0) continue;
+    known = true;
+    const uint32_t none = 0;
+    cudaError_t error = put(a, GROUPS[g].ranks, adapter, &none);
+    if (error == cudaSuccess) error = put(a, GROUPS[g].scales, adapter, &scale);
+    if (error != cudaSuccess) return cuda(a, error, "beginning an adapter");
+    a->rank[g][adapter] = rank;
+    a->whole[g][adapter] = false;
+    for (size_t i = 0; i < std::size(FACTORS); i++)
+      if (FACTORS[i].group == static_cast<int>(g)) a->given[i][adapter] = false;
+  }
+  return known ? LOTRC_OK : fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no group ") + group + " here");
+}
+
+// uploads a factor, rank by rank
+static cudaError_t upload(lotrc_adapters *a, const FactorRow &factor, uint32_t adapter, uint32_t rank, const float *data) {
+  const size_t width = factor.length ? factor.length : rank, line = factor.length ? factor.length : LOTRC_MAX_RANK;
+  std::vector<float> lines(rank * line);
+  for (size_t j = 0; j < rank; j++)
+    for (size_t i = 0; i < width; i++) lines[j * line + i] = factor.turned ? data[i * rank + j] : data[j * width + i];
+  std::vector<uint16_t> room;
+  const void *from = as_stored(factor.buffer, lines.data(), lines.size(), room);
+  const size_t bytes = element_bytes(factor.buffer);
+  char *to = static_cast<char *>(a->buffer[factor.buffer]) + adapter * (bytes_of(a, factor.buffer) / LOTRC_ADAPTERS) + factor.first * bytes;
+  LOTRC_TRY(cudaMemcpyAsync(to, from, lines.size() * bytes, cudaMemcpyHostToDevice, a->stream));
+  return cudaStreamSynchronize(a->stream);
+}
+
+lotrc_status lotrc_set_adapter(lotrc_adapters *a, uint32_t adapter, const char *tensor, const float *data, size_t count) {
+  const OnDevice on(a);
+  if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  if (adapter >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(adapter));
+  bool known = false;
+  for (size_t i = 0; i < std::size(FACTORS); i++) {
+    const FactorRow &factor = FACTORS[i];
+    if (std::strcmp(factor.tensor, tensor) != 0) continue;
+    known = true;
+    const uint32_t rank = a->rank[factor.group][adapter];
+    if (rank == 0)
+      return fail(a, LOTRC_BAD_ORDER, "adapter " + std::to_string(adapter) + " has no rank in group " + GROUPS[factor.group].name +
+                                          ": lotrc_begin_adapter comes first");
+    const size_t width = factor.length ? factor.length : rank;
+    if (count != rank * width)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " of rank " + std::to_string(rank) + " is " +
+                                             std::to_string(factor.turned ? width : rank) + " x " +
+                                             std::to_string(factor.turned ? rank : width) + ", not " + std::to_string(count) + " numbers");
+    const cudaError_t error = upload(a, factor, adapter, rank, data);
+    if (error != cudaSuccess) return cuda(a, error, "uploading a factor");
+    a->given[i][adapter] = true;
+    if (!lacking(a, adapter, factor.group).empty()) continue;
+    const cudaError_t put_error = put(a, GROUPS[factor.group].ranks, adapter, &rank);
+    if (put_error != cudaSuccess) return cuda(a, put_error, "completing an adapter");
+    a->whole[factor.group][adapter] = true;
+  }
+  return known ? LOTRC_OK : fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no factor ") + tensor + " here");
+}
+
+lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_rows, size_t rows) {
+  const OnDevice on(a);
+  if (!a || !of_rows) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  if (rows > a->tokens)
+    return fail(a, LOTRC_BAD_ARGUMENT, std::to_string(rows) + " rows are more than " + std::to_string(a->tokens));
+  for (size_t i = 0; i < rows; i++) {
+    if (of_rows[i] == LOTRC_NO_ADAPTER) continue;
+    if (of_rows[i] >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(of_rows[i]));
+    for (size_t g = 0; g < std::size(GROUPS); g++) {
+      if (a->whole[g][of_rows[i]]) continue;
+      return fail(a, LOTRC_BAD_ORDER, "adapter " + std::to_string(of_rows[i]) + " has no " + lacking(a, of_rows[i], static_cast<int>(g)));
+    }
+  }
+  const int buffer = buffer_of("rowAdapter");
+  cudaError_t error = cudaMemsetAsync(a->buffer[buffer], 0xff, bytes_of(a, buffer), a->stream);
+  if (error == cudaSuccess && rows > 0) error = cudaMemcpyAsync(a->buffer[buffer], of_rows, 4 * rows, cudaMemcpyHostToDevice, a->stream);
+  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing the adapters of rows");
+}
+
+#endif
 static lotrc_status unaligned(lotrc_adapters *a, const char *what) {
   return fail(a, LOTRC_BAD_ARGUMENT, what + std::string(" is at an address that is not a multiple of ") + std::to_string(LOTRC_ALIGNMENT));
 }
@@ -649,6 +784,10 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
   if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
 #if EMIT_MANY
   if (BUFFERS[*buffer].type == LOTRC_UINT32) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows");
+#endif
+#if EMIT_ROWS
+  if (BUFFERS[*buffer].type == LOTRC_UINT32)
+    return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows and lotrc_set_adapter");
 #endif
 #if EMIT_PACKED
   if (BUFFERS[*buffer].type == LOTRC_UINT8) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is packed: use lotrc_buffer");
@@ -994,6 +1133,28 @@ lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const
  * all are adapter 0's.
  */
 lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks, size_t blocks);
+
+#endif
+#if EMIT_ROWS
+/*
+ * Begins an adapter, 0 to LOTRC_ADAPTERS - 1, anew in a group of layers, or in all where \`group\` is null: what it had there is
+ * forgotten. \`rank\`, 1 to LOTRC_MAX_RANK, is that of its factors there, and \`scale\` multiplies their product (alpha / rank, ...). Groups:
+ * #insert groups
+ */
+lotrc_status lotrc_begin_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *group, uint32_t rank, float scale);
+
+/*
+ * Uploads a factor of an adapter that was begun, under its name in the model and laid out as the model stores it, with the adapter's
+ * rank in the place of the model's. An adapter is complete when it has every factor of every group; until then rows that name it have none.
+ */
+lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *tensor, const float *data, size_t count);
+
+/*
+ * Sets the adapters of the first \`rows\` rows of every x, in any order, each a complete one (LOTRC_BAD_ORDER) or LOTRC_NO_ADAPTER; rows after
+ * them have none, as all have at first. Waits for the copy. Kernels of the caller may write the buffer rowAdapter instead: an element that
+ * is not the number of a complete adapter means none.
+ */
+lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_rows, size_t rows);
 
 #endif
 /* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */

@@ -93,6 +93,28 @@ lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const
 lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks, size_t blocks);
 
 #endif
+#if EMIT_ROWS
+/*
+ * Begins an adapter, 0 to LOTRC_ADAPTERS - 1, anew in a group of layers, or in all where `group` is null: what it had there is
+ * forgotten. `rank`, 1 to LOTRC_MAX_RANK, is that of its factors there, and `scale` multiplies their product (alpha / rank, ...). Groups:
+ * #insert groups
+ */
+lotrc_status lotrc_begin_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *group, uint32_t rank, float scale);
+
+/*
+ * Uploads a factor of an adapter that was begun, under its name in the model and laid out as the model stores it, with the adapter's
+ * rank in the place of the model's. An adapter is complete when it has every factor of every group; until then rows that name it have none.
+ */
+lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *tensor, const float *data, size_t count);
+
+/*
+ * Sets the adapters of the first `rows` rows of every x, in any order, each a complete one (LOTRC_BAD_ORDER) or LOTRC_NO_ADAPTER; rows after
+ * them have none, as all have at first. Waits for the copy. Kernels of the caller may write the buffer rowAdapter instead: an element that
+ * is not the number of a complete adapter means none.
+ */
+lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_rows, size_t rows);
+
+#endif
 /* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
 #if EMIT_LIBRARY

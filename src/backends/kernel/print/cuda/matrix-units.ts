@@ -1,6 +1,6 @@
 import { type Expr, flatIndex, type Kernel } from '../../ir/kir.js';
 import type { UnitStmt } from '../../ir/units.js';
-import { MATRIX_UNITS_CUH, PACKED_WEIGHTS_CUH } from './generated/runtime.js';
+import { EIGHT_NUMBERS_CUH, MATRIX_UNITS_CUH, PACKED_WEIGHTS_CUH } from './generated/runtime.js';
 
 /** File that kernels for matrix units include. */
 export const MATRIX_UNITS = 'matrix_units.cuh';
@@ -44,6 +44,11 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
       const how = [`&${stmt.array}[${text(stmt.index)}]`, from, text(stmt.scale), text(stmt.zero)];
       return `unpack<${stmt.bits}, ${stmt.count}>(${how.join(', ')});`;
     }
+    case 'load8':
+    case 'store8': {
+      const place = `${stmt.view.buffer}, ${text(flatIndex(stmt.view, stmt.at))}`;
+      return `${stmt.s}(&${stmt.array}[${text(stmt.index)}], ${place}, ${text(stmt.mask)});`;
+    }
     case 'commit':
       return 'commit_copies();';
     case 'wait':
@@ -54,6 +59,10 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
 /** File that kernels for matrix units with packed operands include as well, and its text. */
 export const PACKED_WEIGHTS = 'packed_weights.cuh';
 export const PACKED_WEIGHTS_TEXT = PACKED_WEIGHTS_CUH;
+
+/** File that kernels include which load eight numbers at once, and its text. */
+export const EIGHT_NUMBERS = 'eight_numbers.cuh';
+export const EIGHT_NUMBERS_TEXT = EIGHT_NUMBERS_CUH;
 
 /** Whether a kernel unpacks words for matrix units. */
 export const unpacksWords = ({ arrays }: Kernel): boolean => arrays.some(({ elem }) => elem === 'u32');

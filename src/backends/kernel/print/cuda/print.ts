@@ -6,7 +6,7 @@ import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';
 import { WARP } from '../../ir/units.js';
 import { CFamily, type Spelling } from '../c-family.js';
-import { MATRIX_UNITS, PACKED_WEIGHTS, unitText, unpacksWords } from './matrix-units.js';
+import { EIGHT_NUMBERS, MATRIX_UNITS, PACKED_WEIGHTS, unitText, unpacksWords } from './matrix-units.js';
 import { launchBytes, sharedPlaces } from './shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
@@ -52,6 +52,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   const headers = (['f16', 'bf16'] as const).filter((elem) => elems.has(elem));
   const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
   if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
+  if (kernels.some(({ eights }) => eights)) includes.push(`#include "${EIGHT_NUMBERS}"`);
   if (kernels.some(unpacksWords)) includes.push(`#include "${PACKED_WEIGHTS}"`);
   if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
   const lines = [...includes, ...(includes.length > 0 ? [''] : [])];

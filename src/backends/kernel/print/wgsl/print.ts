@@ -36,6 +36,8 @@ export function printWgsl(kernel: Kernel): string {
   }
   if (kernel.fragments || kernel.ring)
     fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'matrix units of a warp' }));
+  if (kernel.eights)
+    fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'loads of eight numbers' }));
   const printer = new CFamily(spelling(kernel));
   const { body, arrays, workgroup } = legalise(kernel);
   const lines = [

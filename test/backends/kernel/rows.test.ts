@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { VERA } from '../../../src/adapter/methods/vera.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { profile } from '../../support/devices.js';
+import { contraction } from '../../support/host-layers.js';
+import { values } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
+
+const device = profile('h100', 'cuda');
+const planFor = (found: ReturnType<typeof contraction>, adapters: number) =>
+  choose(found, { device, tokens: 3, purpose: 'serve', adapters, mostRank: 6, dtype: 'f32' });
+
+test('there are as many launches for any number of adapters', () => {
+  const found = contraction(LOTR);
+  const names = [1, 2, 200].map((adapters) =>
+    planFor(found, adapters).regions.flatMap(({ forward }) => forward.map(({ name }) => name)),
+  );
+  expect(names[0]).toEqual(['down_0', 'added_0', 'layer_0', 'layer_1', 'down_1', 'added_1', 'layer_2']);
+  for (const other of names) expect(other).toEqual(names[0]);
+});
+
+test('a method whose factors cannot be cut to a rank is refused', () => {
+  expect(() => planFor(contraction(VERA), 2)).toThrow(/LOTR6012.*vera computes what P = x A/);
+});
+
+test('rows read the matrices of their adapters alone, as far as their ranks', () => {
+  // two rounds of 128 threads with eight numbers each
+  const [inn, out, most] = [1032, 16, 6];
+  const found = contraction(LOTR, ['o'], { in: inn, out, rank: 2 });
+  const [down, added] = planFor(found, 2).regions[0]!.forward.slice(0, 2);
+  const ranks = [5, 1];
+  const rows = [1, 7, 0];
+  const x = values(3 * inn, 1);
+  const [R, M, L] = [most * inn, most * most, most * out].map((size, k) => values(2 * size, 2 + k));
+  const buffers = {
+    x_0: x,
+    rowAdapter: Uint32Array.from(rows),
+    ranks_0: Uint32Array.from(ranks),
+    scales_0: Float32Array.of(0.5, -2),
+    R_rows_0_0: R!,
+    L_rows_0_0: L!,
+    M_rows_0_0: M!,
+    P_0: new Float32Array(3 * most).fill(Number.NaN),
+    D_0: new Float32Array(3 * out).fill(Number.NaN),
+  };
+  const run = (launch: typeof down) => {
+    const kernel = kernelOf(launch!);
+    const own = Object.fromEntries(kernel.buffers.map(({ name }) => [name, buffers[name as 'x_0']]));
+    const order = { seed: 3 } as const;
+    return interpret(kernel, { buffers: own, uniforms: { M: 3 }, grid: gridOf(launch!, { M: 3 }), order });
+  };
+  const counts = run(down);
+  run(added);
+  const expected = rows.flatMap((adapter, row) => {
+    const rank = ranks[adapter] ?? 0;
+    const p = Array.from({ length: rank }, (_, j) => {
+      const at = (adapter * most + j) * inn;
+      return Array.from({ length: inn }, (__, i) => x[row * inn + i]! * R![at + i]!).reduce(
+        (a, b) => a + b,
+        0,
+      );
+    });
+    return Array.from({ length: out }, (_, col) => {
+      let sum = 0;
+      for (let i = 0; i < rank; i++)
+        for (let j = 0; j < rank; j++)
+          sum += p[i]! * M![(adapter * most + i) * most + j]! * L![(adapter * most + j) * out + col]!;
+      return sum * (buffers.scales_0[adapter] ?? 0);
+    });
+  });
+  expect(worstError(buffers.D_0, expected)).toBeLessThan(2e-6);
+  // x for every four ranks, R for every rank (one of the first row, five of the last), the adapter and its rank for every thread
+  expect(counts.loads).toBe(inn * (1 + 2) + inn * (1 + 5) + 128 * (6 + 4));
+});
