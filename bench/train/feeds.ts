@@ -7,7 +7,7 @@ export type Extents = Readonly<Record<string, number>>;
 
 /** A batch of random tokens, the same in every step as the peers have it; masks of ones; labels of all classes. */
 export function batchOf({ graphs }: Signature, extents: Extents, vocabulary: number): Batch {
-  const ports = graphs.step!.inputs;
+  const ports = (graphs.step ?? graphs.grad!).inputs;
   const label = ports.find(({ role }) => role === 'label')!;
   const random = xorshift(1);
   const tokens = (port: Port) =>
