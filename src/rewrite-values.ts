@@ -9,6 +9,7 @@ import type { Model } from './ir/model.js';
 import type { ValuesOf } from './options/define.js';
 import type { FORM, SELECT } from './options/sets/adapters.js';
 import { refuseUsage } from './options/usage.js';
+import { inputFactor } from './passes/adapters/input-sketches.js';
 import { loftqProblem } from './passes/adapters/loftq.js';
 import { parseShare } from './passes/sites/groups.js';
 import { parsePatternValue } from './passes/sites/patterns.js';
@@ -18,6 +19,11 @@ type MethodOptions = Pick<ValuesOf<typeof SELECT>, 'method' | 'scale' | 'init' |
 
 /** `--init loftq` or `loftq(ITERATIONS)`, which starts factors from another model and not by forms. */
 const LOFTQ = /^loftq(?:\((.*)\))?$/;
+/** `--init eva`, `eva,L=normal(0.1)`: one factor starts from data, the others by forms. */
+const EVA = /^eva(?=,|$)/;
+
+/** Whether --init asks for a start from data. */
+export const startsFromData = (init: string | undefined): boolean => EVA.test(init ?? '');
 
 /** What options of `lotrc rewrite` mean, whoever reads them. */
 
@@ -32,7 +38,12 @@ function specOf(
   const known = method.endsWith('.json') ? inFile(method) : methodNamed(method);
   const scaled = scale === undefined ? known : { ...known, scale };
   if (init === undefined || LOFTQ.test(init)) return refuseBase(scaled, base);
-  return refuseBase(parseInit(init, scaled), base);
+  if (!startsFromData(init)) return refuseBase(parseInit(init, scaled), base);
+  const spec = parseInit(init.replace(EVA, 'fan-in'), scaled);
+  const factor = inputFactor(spec);
+  if (typeof factor === 'string')
+    fail(badInit({ text: init, why: factor, hint: 'use it with --method lora or lotr' }));
+  return refuseBase(spec, base);
 }
 
 const noFile = (file: string): never =>

@@ -34,6 +34,7 @@ import {
 } from './passes/adapters/passes.js';
 import { raiseAdapters } from './passes/adapters/raise.js';
 import { withSeeded } from './passes/adapters/seeded-factors.js';
+import { startPass } from './passes/adapters/start-factors.js';
 import { stripAdapters } from './passes/adapters/strip.js';
 import { placeWeights, requireBaseWeights, weightsOfFile } from './passes/adapters/trained-weights.js';
 import type { BoundPass } from './passes/pass.js';
@@ -61,6 +62,8 @@ export interface RewriteOptions extends SelectOptions {
   readonly replace?: boolean;
   /** factors start by LoftQ, from the weights of the float model that this quantised one was made of */
   readonly loftq?: LoftqSource;
+  /** values that factors start with, by the names of their tensors; others start as the method says */
+  readonly start?: ReadonlyMap<string, TensorData>;
   /** factors that follow from the seed are stored, or inputs, as frozen ones are */
   readonly storeSeeded?: boolean;
   readonly hooks?: readonly PipelineHooks[];
@@ -76,7 +79,7 @@ export interface RewriteResult {
   readonly adapter: Adapter;
   readonly diagnostics: readonly Diagnostic[];
   readonly timings: readonly PassTiming[];
-  /** the pipeline that ran, as text that parses back but for `loftq`, which needs another model */
+  /** the pipeline that ran, as text that parses back but for `loftq` and `start`, which need more than text */
   readonly pipeline: string;
 }
 
@@ -84,7 +87,11 @@ export interface RewriteResult {
  * The passes of `lotrc rewrite` for these options; those that make the plan when it is made without the weights. `stacks`:
  * module paths of the stacked weights that are adapted, which depend on the model.
  */
-export function rewritePipeline(options: RewriteOptions, stacks: readonly string[] = []): Pipeline {
+export function rewritePipeline(
+  options: RewriteOptions,
+  stacks: readonly string[] = [],
+  planOnly = options.withoutData ?? false,
+): Pipeline {
   const { spec, lowering = 'fold', carry = 'embedded', tie } = options;
   const pairs = (list: SelectOptions['rankPatterns']) =>
     (list ?? []).map(([text, value]) => `${text}=${value}`);
@@ -105,14 +112,23 @@ export function rewritePipeline(options: RewriteOptions, stacks: readonly string
     ...(options.withoutData ? { 'without-data': true } : {}),
   });
   const choose = [unpackPass({ stacks }), resolveNames(tie === undefined ? {} : { tie }), select];
-  if (options.withoutData) return pipelineOf(choose);
+  if (planOnly) return pipelineOf(choose);
   return pipelineOf([
     ...choose,
     ...(options.loftq ? [loftqPass(options.loftq)] : []),
+    ...(options.start ? [startPass(options.start)] : []),
     insertAdaptersPass(),
     ...(options.storeSeeded ? [storeSeededPass()] : []),
     ...formPasses(lowering, carry, options.factorDType === 'model'),
   ]);
+}
+
+/** Unpacks a model and chooses its layers, in place, as `rewrite` begins. */
+export function planLayers(model: Model, options: RewriteOptions): SavedPlan {
+  requireData(model);
+  const stacks = stacksNamed(model, options.targets ?? []);
+  runPipeline(rewritePipeline(options, stacks, true), model, {});
+  return requirePlan(model, 'plan');
 }
 
 /** The passes that write adapted layers for a runtime. */

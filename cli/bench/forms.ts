@@ -7,7 +7,7 @@ import { planModel } from '../../src/ir/onnx/writer.js';
 import { defaultsOf } from '../../src/options/define.js';
 import { MERGE, REWRITE } from '../../src/options/sets/adapters.js';
 import { mergeCommand } from '../commands/merge.js';
-import { rewriteCommand } from '../commands/rewrite.js';
+import { writeRewritten } from '../commands/rewrite.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 
@@ -54,7 +54,7 @@ export function writeForm(
   const output = join(dirname(base), `${method}-${rank}-${form ?? 'merged'}.onnx`);
   const written = form === null ? join(dirname(base), `${method}-${rank}-whole.onnx`) : output;
   const adapts = { ...defaultsOf(REWRITE), ...layers, ...FORMS[form ?? 'fold'], method, rank };
-  rewriteCommand(base, { ...adapts, weights: 'link', output: written }, run);
+  writeRewritten(base, { ...adapts, weights: 'link', output: written }, run);
   if (form === null) mergeCommand(written, { ...defaultsOf(MERGE), weights: 'link', output }, run);
   return output;
 }

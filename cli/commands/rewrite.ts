@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { SavedPlan } from '../../src/adapter/saved-plan.js';
 import type { Model } from '../../src/ir/model.js';
 import { visible } from '../../src/ir/visible.js';
@@ -5,23 +6,40 @@ import type { ValuesOf } from '../../src/options/define.js';
 import type { REWRITE } from '../../src/options/sets/adapters.js';
 import { refuseUsage } from '../../src/options/usage.js';
 import type { LoftqRow } from '../../src/passes/adapters/loftq.js';
-import { type Adapter, rewrite } from '../../src/rewrite.js';
-import { rewriteOptionsOf } from '../../src/rewrite-values.js';
+import { type Adapter, planLayers, rewrite } from '../../src/rewrite.js';
+import { rewriteOptionsOf, startsFromData } from '../../src/rewrite-values.js';
+import type { EvaStart } from '../../src/train/eva.js';
 import { hooksOf, printed } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { specIn } from '../method.js';
 import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { Progress } from '../progress.js';
 import { planReport, planText } from '../report.js';
+import { inScratch } from '../scratch.js';
 import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
-import { table } from '../text.js';
+import { count, table } from '../text.js';
 
-export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, run: Run): void {
+export async function rewriteCommand(
+  path: string,
+  options: ValuesOf<typeof REWRITE>,
+  run: Run,
+): Promise<void> {
+  writeRewritten(path, options, run, await evaOf(path, options, run));
+}
+
+/** The same where factors that start from data have done so. */
+export function writeRewritten(
+  path: string,
+  options: ValuesOf<typeof REWRITE>,
+  run: Run,
+  eva: EvaStart | null = null,
+): void {
   const { withoutData } = options;
   if (withoutData && (options.output ?? options.adapter) !== undefined)
     refuseUsage('--without-data only prints the plan: leave -o and --adapter out');
-  const { model, plan, adapter, loftq } = rewritten(path, options, run);
+  const { model, plan, adapter, loftq } = rewritten(path, options, run, eva);
   if (withoutData) {
     if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files: [] }, null, 2)}\n`);
     else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
@@ -34,18 +52,24 @@ export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, 
     {
       model: { model, path: output, weights: options.weights },
       adapter: { adapter, path: outputFile(options.adapter, defaultOutput(output, '.safetensors')) },
-      inputs: [path, ...(options.from === undefined ? [] : [options.from])],
+      inputs: [path, options.from, options.calibration, options.tokenizer].filter(
+        (file) => file !== undefined,
+      ),
       clobber: options.clobber,
     },
     run,
   );
   if (options.json) {
-    const started = loftq
-      ? { loftq: loftq.map(({ layer, before, after }) => ({ layer, before, after })) }
-      : {};
+    const started = {
+      ...(loftq ? { loftq: loftq.map(({ layer, before, after }) => ({ layer, before, after })) } : {}),
+      ...(eva ? { eva: { examples: eva.examples, starts: eva.rows } } : {}),
+    };
     run.io.out(`${JSON.stringify({ ...planReport(plan), ...started, files }, null, 2)}\n`);
   } else {
-    tell(run, `${planText(plan)}${loftq ? loftqText(loftq) : ''}${filesText(files)}`);
+    tell(
+      run,
+      `${planText(plan)}${loftq ? loftqText(loftq) : ''}${eva ? evaText(eva) : ''}${filesText(files)}`,
+    );
     suggest(run, `lotrc emit onnx-train ${output} -o DIR, or lotrc verify ${path} ${output}`);
   }
 }
@@ -57,11 +81,44 @@ function loftqText(rows: readonly LoftqRow[]): string {
   return `${table([['relative error of the weight', 'quantised', 'with the adapter'], ...lines])}\n`;
 }
 
+/** What the directions of factors hold of what layers read. */
+function evaText({ examples, rows }: EvaStart): string {
+  const lines = rows.map(({ factors: [first, ...more], variance }) => [
+    `${visible(first!)}${more.length > 0 ? ` and ${more.length} more` : ''}`,
+    variance.toFixed(3),
+  ]);
+  return `${table([['factor', 'share of the variance'], ...lines])}\nstarted from ${count(examples, 'example')}\n`;
+}
+
+/** Runs the model on calibration data where --init eva asks for it. */
+async function evaOf(path: string, options: ValuesOf<typeof REWRITE>, run: Run): Promise<EvaStart | null> {
+  const { init, calibration: file, tokenizer = null, calibrationExamples: examples, seed } = options;
+  if (!startsFromData(init)) {
+    const given = file === undefined ? (tokenizer === null ? null : '--tokenizer') : '--calibration';
+    if (given !== null) refuseUsage(`${given} is for --init eva: give both, or none`);
+    return null;
+  }
+  if (options.withoutData) return null;
+  if (file === undefined)
+    refuseUsage(
+      '--init eva needs data to run the model on: give --calibration FILE, and --tokenizer for texts',
+    );
+  const { startByEva } = await import('../../src/train/eva.js');
+  const progress = new Progress(run.io);
+  return inScratch('lotrc-eva-', async (scratch) => {
+    const model = loadModel(path);
+    planLayers(model, rewriteOptionsOf(options, specIn));
+    const watch = progress.read.bind(progress);
+    return startByEva(model, join(scratch, 'model.onnx'), { ...{ file, tokenizer, examples, seed, watch } });
+  }).finally(() => progress.end());
+}
+
 /** Reads a model and gives it adapters, as the options say; warnings go to the reporter. Writes nothing. */
 export function rewritten(
   path: string,
   options: ValuesOf<typeof REWRITE>,
   run: Run,
+  eva: EvaStart | null = null,
 ): {
   readonly model: Model;
   readonly plan: SavedPlan;
@@ -69,6 +126,8 @@ export function rewritten(
   /** with --init loftq */
   readonly loftq: readonly LoftqRow[] | null;
 } {
+  if (startsFromData(options.init) && !eva && !options.withoutData)
+    refuseUsage('--init eva is for `lotrc rewrite`, with --calibration: give the model that it writes');
   const { loftq, ...rest } = rewriteOptionsOf(options, specIn, loadModel);
   let errors: readonly LoftqRow[] = [];
   const told = (rows: readonly LoftqRow[]) => {
@@ -77,6 +136,7 @@ export function rewritten(
   const chosen = {
     ...rest,
     ...(loftq ? { loftq: { ...loftq, told } } : {}),
+    ...(eva ? { start: eva.factors } : {}),
     withoutData: options.withoutData,
     hooks: hooksOf(options, run),
     print: printed,

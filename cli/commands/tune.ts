@@ -37,7 +37,7 @@ import { table } from '../text.js';
 import { applyCommand } from './apply.js';
 import { emitTrainCommand } from './emit-train.js';
 import { mergeCommand } from './merge.js';
-import { rewriteCommand } from './rewrite.js';
+import { writeRewritten } from './rewrite.js';
 import { trainCommand } from './train.js';
 
 type TuneOptions = ValuesOf<typeof TUNE>;
@@ -162,7 +162,7 @@ async function start(
       ...takenFrom(REWRITE, options),
       ...ownRewrite(proposal, options, given),
     };
-    rewriteCommand(path, { ...adapts, weights: 'keep', adapter: undefined, json: false, output }, run);
+    writeRewritten(path, { ...adapts, weights: 'keep', adapter: undefined, json: false, output }, run);
     const emits = {
       ...defaultsOf(ONNX_TRAIN),
       ...takenFrom(ONNX_TRAIN, options),

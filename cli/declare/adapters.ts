@@ -29,7 +29,8 @@ Examples:
   lotrc rewrite model.onnx --rank 32 --target 'attention\\.self\\.(query|value)$'
   lotrc rewrite model.onnx --rank 8 --target q_proj --target v_proj --share target --layers 0-5
   lotrc rewrite model.onnx --rank 16 --init fan-in --scale 16 --factors inputs -o adapted.onnx
-  lotrc rewrite model.onnx --rank 8 --method lora`,
+  lotrc rewrite model.onnx --rank 8 --method lora
+  lotrc rewrite model.onnx --rank 8 --method lora --init eva --calibration reviews.csv --tokenizer tokenizer.json`,
     )
     .action(async (models: readonly string[]) => {
       const { rewriteCommand } = await import('../commands/rewrite.js');

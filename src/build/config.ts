@@ -9,7 +9,15 @@ import { TRAIN } from '../train/option-set.js';
 /** What a config of `lotrc build` holds. The options of a step are those of its command, by their keys. */
 
 /** The options of each step, without those that `lotrc build` sets itself, or that only watch or print. */
-const REWRITES = omit(REWRITE, ...OF_COMMAND, 'adapter', 'withoutData');
+const REWRITES = omit(
+  REWRITE,
+  ...OF_COMMAND,
+  'adapter',
+  'withoutData',
+  'calibration',
+  'calibrationExamples',
+  'tokenizer',
+);
 const MERGES = omit(MERGE, ...OF_COMMAND, 'adapter');
 const TRAINING: Omit<typeof ONNX_TRAIN, (typeof OF_COMMAND)[number] | 'explain' | 'link' | 'copyBase'> = omit(
   ONNX_TRAIN,

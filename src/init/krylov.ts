@@ -10,7 +10,7 @@ export const POWER_STEPS = 2;
 
 /**
  * Leading eigenvectors of a symmetric matrix G that is known only by products: a seeded random block is multiplied
- * POWER_STEPS + 1 times, and the best vectors in the span of all blocks are taken (block Krylov iteration, Musco and
+ * POWER_STEPS + 1 times, or as often as is asked for, and the best vectors in the span of all blocks are taken (block Krylov iteration, Musco and
  * Musco 2015; at the same number of products it is never worse than keeping the last block only).
  *
  * Use: while `block()` is not null, compute its rows times G and pass them to `absorb`; then call `leading`.
@@ -21,17 +21,19 @@ export class BlockKrylov {
   readonly #basis: Float64Array[] = [];
   readonly #images: Float64Array[] = [];
   #next: Float64Array[];
-  #steps = POWER_STEPS + 1;
+  #steps: number;
 
-  /** `start`: rows to begin with, e.g. the result of an earlier sweep; the rest of the block is random. */
+  /** `start`: rows to begin with, e.g. the result of an earlier sweep; the rest of the block is random. `products`: at most so many. */
   constructor(
     n: number,
     rank: number,
     seed: number,
     name: string,
     start: Float64Array = new Float64Array(0),
+    products = POWER_STEPS + 1,
   ) {
     this.#n = n;
+    this.#steps = products;
     this.#rank = rank;
     const width = Math.min(n, rank + OVERSAMPLING);
     const given = start.length / n;
@@ -61,6 +63,11 @@ export class BlockKrylov {
 
   /** The leading eigenvectors of G restricted to the basis, as rows (rank x n), signs fixed. */
   leading(): Float64Array {
+    return this.pairs().vectors;
+  }
+
+  /** The same with their eigenvalues. */
+  pairs(): { readonly values: Float64Array; readonly vectors: Float64Array } {
     const n = this.#n;
     const p = this.#basis.length;
     const basis = joinedRows(this.#basis, n);
@@ -69,7 +76,7 @@ export class BlockKrylov {
       const [i, j] = [Math.floor(at / p), at % p];
       return (x + inner[j * p + i]!) / 2;
     });
-    const { vectors } = symmetricEigen(symmetric, p, this.#rank);
+    const { values, vectors } = symmetricEigen(symmetric, p, this.#rank);
     const out = new Float64Array(this.#rank * n);
     for (let k = 0; k < this.#rank; k++) {
       for (let a = 0; a < p; a++) {
@@ -78,6 +85,6 @@ export class BlockKrylov {
       }
     }
     fixSigns(out, this.#rank, n);
-    return out;
+    return { values: values.slice(0, this.#rank), vectors: out };
   }
 }

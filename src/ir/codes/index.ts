@@ -2,6 +2,7 @@
 export * as adapters from './adapters.js';
 export * as autodiff from './autodiff.js';
 export * as build from './build.js';
+export * as calibration from './calibration.js';
 export * as cli from './cli.js';
 export * as distributed from './distributed.js';
 export * as files from './files.js';

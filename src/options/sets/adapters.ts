@@ -81,7 +81,7 @@ export const SELECT = defineOptions({
   },
   init: {
     type: text('init'),
-    doc: 'initial factors: normal, fan-in, svd-factors, svd, pissa, olora, loftq (with --from), or per factor: R=svd,M=zeros (docs/init.md)',
+    doc: 'initial factors: normal, fan-in, svd-factors, svd, pissa, olora, loftq (with --from), eva (with --calibration), or per factor: R=svd,M=zeros (docs/init.md)',
   },
   from: {
     type: file,
@@ -105,6 +105,20 @@ export const SELECT = defineOptions({
   },
 });
 
+/** What `--init eva` looks at. */
+const CALIBRATION = defineOptions({
+  calibration: {
+    type: file,
+    doc: 'for --init eva: texts or tensors to run the model on, in the forms that --data of train takes',
+  },
+  calibrationExamples: {
+    type: whole(1),
+    default: 256,
+    doc: 'for --init eva: at most so many examples of --calibration, the first ones',
+  },
+  tokenizer: { type: file, doc: 'for --init eva with texts: the tokenizer.json of the model' },
+});
+
 export const REWRITE = defineOptions({
   ...SELECT,
   ...FORM,
@@ -113,6 +127,7 @@ export const REWRITE = defineOptions({
     'the rewritten model, or a folder for it; by default MODEL.lotr.onnx in the folder of the model',
   ),
   adapter: { type: file, doc: 'the adapter file; by default the output with the ending .safetensors' },
+  ...CALIBRATION,
   withoutData: {
     type: flag,
     default: false,

@@ -28,6 +28,7 @@ import {
   roundedToBlocks,
   unpacked,
 } from './packed-weight.js';
+import { START_NOTE } from './start-factors.js';
 import { isOverridable, replaceStored } from './stored-weight.js';
 
 /** The float model that a quantised one was made of, and how often LoftQ goes round. */
@@ -48,13 +49,12 @@ export interface LoftqRow {
 }
 
 /** What LoftQ found: factors by the names of their tensors, which `insert-adapters` takes as they are, and the errors. */
-export interface LoftqResult {
+interface LoftqResult {
   readonly factors: ReadonlyMap<string, TensorData>;
   readonly rows: readonly LoftqRow[];
 }
 
-/** The note that the pass leaves for `insert-adapters`. */
-export const LOFTQ_NOTE = 'loftq';
+const NAME = 'loftq';
 
 /** What is wrong with a method for LoftQ, or null: it starts both matrices of a product of its own for each layer. */
 export const loftqProblem = (spec: PlanRow['spec']): string | null =>
@@ -69,12 +69,12 @@ export const loftqProblem = (spec: PlanRow['spec']): string | null =>
  */
 export function loftqPass(source: LoftqSource): BoundPass {
   return {
-    name: LOFTQ_NOTE,
-    text: LOFTQ_NOTE,
+    name: NAME,
+    text: NAME,
     requires: ['planned'],
     run(model, ctx) {
       const result = startByLoftq(model, source);
-      ctx.notes.set(LOFTQ_NOTE, result);
+      ctx.notes.set(START_NOTE, result.factors);
       ctx.stat('layers', result.rows.length);
       source.told?.(result.rows);
       return source.iterations > 1 ? 'changed' : 'unchanged';
@@ -144,7 +144,7 @@ function startByLoftq(model: Model, { from, iterations }: LoftqSource): LoftqRes
     const why = 'none of the chosen layers has a weight that is quantised in blocks (MatMulNBits)';
     fail(
       badInit({
-        text: LOFTQ_NOTE,
+        text: NAME,
         why,
         hint: 'use --init pissa or olora for weights that are stored as floats',
       }),

@@ -9,11 +9,11 @@ import { carryFactors } from './carry-factors.js';
 import { narrowFactors } from './factor-dtype.js';
 import { initialFactors } from './initial-factors.js';
 import { insertAdapters } from './insert.js';
-import { LOFTQ_NOTE, type LoftqResult } from './loftq.js';
 import { lowerAdapters } from './lower.js';
 import { mergeAdapters } from './merge.js';
 import { raiseAdapters } from './raise.js';
 import { shareFactors } from './share-factors.js';
+import { START_NOTE, type StartFactors } from './start-factors.js';
 import { stripAdapters } from './strip.js';
 import { toFunctions } from './to-functions.js';
 
@@ -26,8 +26,8 @@ export const insertAdaptersPass = definePass({
   ensures: ['raised'],
   options: {},
   run(model, _options, ctx) {
-    const started = ctx.notes.get(LOFTQ_NOTE) as LoftqResult | undefined;
-    const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic), started?.factors);
+    const started = ctx.notes.get(START_NOTE) as StartFactors | undefined;
+    const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic), started);
     insertAdapters(model, factors);
     const { plans } = requirePlan(model, 'count adapters');
     for (const { sites } of plans) {
