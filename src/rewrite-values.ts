@@ -9,6 +9,7 @@ import type { Model } from './ir/model.js';
 import type { ValuesOf } from './options/define.js';
 import type { FORM, SELECT } from './options/sets/adapters.js';
 import { refuseUsage } from './options/usage.js';
+import { differenceProblem } from './passes/adapters/difference.js';
 import { inputFactor } from './passes/adapters/input-sketches.js';
 import { loftqProblem } from './passes/adapters/loftq.js';
 import { parseShare } from './passes/sites/groups.js';
@@ -19,6 +20,8 @@ type MethodOptions = Pick<ValuesOf<typeof SELECT>, 'method' | 'scale' | 'init' |
 
 /** `--init loftq` or `loftq(ITERATIONS)`, which starts factors from another model and not by forms. */
 const LOFTQ = /^loftq(?:\((.*)\))?$/;
+/** `--init difference`, which starts factors as what another model has learnt. */
+const DIFFERENCE = 'difference';
 /** `--init eva`, `eva,L=normal(0.1)`: one factor starts from data, the others by forms. */
 const EVA = /^eva(?=,|$)/;
 
@@ -37,7 +40,7 @@ function specOf(
 ): AdapterSpec {
   const known = method.endsWith('.json') ? inFile(method) : methodNamed(method);
   const scaled = scale === undefined ? known : { ...known, scale };
-  if (init === undefined || LOFTQ.test(init)) return refuseBase(scaled, base);
+  if (init === undefined || init === DIFFERENCE || LOFTQ.test(init)) return refuseBase(scaled, base);
   if (!startsFromData(init)) return refuseBase(parseInit(init, scaled), base);
   const spec = parseInit(init.replace(EVA, 'fan-in'), scaled);
   const factor = inputFactor(spec);
@@ -69,16 +72,24 @@ export function rewriteOptionsOf(
   };
 }
 
-/** The description, and the start by LoftQ where --init asks for it. Throws LOTR8001 for --from without it and the other way round, LOTR3401. */
+/** The description, and the start from another model where --init asks for it. Throws LOTR8001 for --from without it and the other way round, LOTR3401. */
 function loftqOf(
   { init, from }: Pick<ValuesOf<typeof SELECT>, 'init' | 'from'>,
   spec: AdapterSpec,
   modelIn: (file: string) => Model = (file) =>
     refuseUsage(`another model is not read here: ${JSON.stringify(file)}`),
-): Pick<RewriteOptions, 'spec' | 'loftq'> {
+): Pick<RewriteOptions, 'spec' | 'loftq' | 'difference'> {
+  if (init === DIFFERENCE) {
+    if (from === undefined)
+      refuseUsage('--init difference needs the trained model: give it with --from TUNED.onnx');
+    const why = differenceProblem(spec);
+    if (why !== null) fail(badInit({ text: init, why, hint: 'use it with --method lotr or lora' }));
+    return { spec, difference: { from: modelIn(from) } };
+  }
   const [text, given = '1'] = LOFTQ.exec(init ?? '') ?? [];
   if (text === undefined) {
-    if (from !== undefined) refuseUsage('--from names the float model for --init loftq: give both, or none');
+    if (from !== undefined)
+      refuseUsage('--from names another model for --init loftq or difference: give both, or none');
     return { spec };
   }
   if (from === undefined)

@@ -15,6 +15,7 @@ import {
   planOfAdapter,
   weightsFor,
 } from './passes/adapters/adapter-file.js';
+import { type DifferenceSource, differencePass } from './passes/adapters/difference.js';
 import { narrowedFactor } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
 import { type LoftqSource, loftqPass } from './passes/adapters/loftq.js';
@@ -62,6 +63,8 @@ export interface RewriteOptions extends SelectOptions {
   readonly replace?: boolean;
   /** factors start by LoftQ, from the weights of the float model that this quantised one was made of */
   readonly loftq?: LoftqSource;
+  /** factors start as what another model of the same network has learnt */
+  readonly difference?: DifferenceSource;
   /** values that factors start with, by the names of their tensors; others start as the method says */
   readonly start?: ReadonlyMap<string, TensorData>;
   /** factors that follow from the seed are stored, or inputs, as frozen ones are */
@@ -79,7 +82,7 @@ export interface RewriteResult {
   readonly adapter: Adapter;
   readonly diagnostics: readonly Diagnostic[];
   readonly timings: readonly PassTiming[];
-  /** the pipeline that ran, as text that parses back but for `loftq` and `start`, which need more than text */
+  /** the pipeline that ran, as text that parses back but for `loftq`, `difference` and `start`, which need more than text */
   readonly pipeline: string;
 }
 
@@ -116,6 +119,7 @@ export function rewritePipeline(
   return pipelineOf([
     ...choose,
     ...(options.loftq ? [loftqPass(options.loftq)] : []),
+    ...(options.difference ? [differencePass(options.difference)] : []),
     ...(options.start ? [startPass(options.start)] : []),
     insertAdaptersPass(),
     ...(options.storeSeeded ? [storeSeededPass()] : []),

@@ -5,6 +5,7 @@ import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { REWRITE } from '../../src/options/sets/adapters.js';
 import { refuseUsage } from '../../src/options/usage.js';
+import type { DifferenceRow } from '../../src/passes/adapters/difference.js';
 import type { LoftqRow } from '../../src/passes/adapters/loftq.js';
 import { type Adapter, planLayers, rewrite } from '../../src/rewrite.js';
 import { rewriteOptionsOf, startsFromData } from '../../src/rewrite-values.js';
@@ -39,7 +40,7 @@ export function writeRewritten(
   const { withoutData } = options;
   if (withoutData && (options.output ?? options.adapter) !== undefined)
     refuseUsage('--without-data only prints the plan: leave -o and --adapter out');
-  const { model, plan, adapter, loftq } = rewritten(path, options, run, eva);
+  const { model, plan, adapter, loftq, difference } = rewritten(path, options, run, eva);
   if (withoutData) {
     if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files: [] }, null, 2)}\n`);
     else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
@@ -62,13 +63,14 @@ export function writeRewritten(
   if (options.json) {
     const started = {
       ...(loftq ? { loftq: loftq.map(({ layer, before, after }) => ({ layer, before, after })) } : {}),
+      ...(difference ? { difference } : {}),
       ...(eva ? { eva: { examples: eva.examples, starts: eva.rows } } : {}),
     };
     run.io.out(`${JSON.stringify({ ...planReport(plan), ...started, files }, null, 2)}\n`);
   } else {
     tell(
       run,
-      `${planText(plan)}${loftq ? loftqText(loftq) : ''}${eva ? evaText(eva) : ''}${filesText(files)}`,
+      `${planText(plan)}${loftq ? loftqText(loftq) : ''}${difference ? differenceText(difference) : ''}${eva ? evaText(eva) : ''}${filesText(files)}`,
     );
     suggest(run, `lotrc emit onnx-train ${output} -o DIR, or lotrc verify ${path} ${output}`);
   }
@@ -79,6 +81,12 @@ function loftqText(rows: readonly LoftqRow[]): string {
   const of = (value: number) => value.toExponential(2);
   const lines = rows.map(({ layer, before, after }) => [visible(layer), of(before), of(after)]);
   return `${table([['relative error of the weight', 'quantised', 'with the adapter'], ...lines])}\n`;
+}
+
+/** What adapters leave out of the difference of two models. */
+function differenceText(rows: readonly DifferenceRow[]): string {
+  const lines = rows.map(({ layer, error }) => [visible(layer), error.toExponential(2)]);
+  return `${table([['layer', 'relative error of the difference'], ...lines])}\n`;
 }
 
 /** What the directions of factors hold of what layers read. */
@@ -125,16 +133,23 @@ export function rewritten(
   readonly adapter: Adapter;
   /** with --init loftq */
   readonly loftq: readonly LoftqRow[] | null;
+  /** with --init difference */
+  readonly difference: readonly DifferenceRow[] | null;
 } {
   if (startsFromData(options.init) && !eva && !options.withoutData)
     refuseUsage('--init eva is for `lotrc rewrite`, with --calibration: give the model that it writes');
-  const { loftq, ...rest } = rewriteOptionsOf(options, specIn, loadModel);
+  const { loftq, difference, ...rest } = rewriteOptionsOf(options, specIn, loadModel);
   let errors: readonly LoftqRow[] = [];
   const told = (rows: readonly LoftqRow[]) => {
     errors = rows;
   };
+  let left: readonly DifferenceRow[] = [];
+  const toldOf = (rows: readonly DifferenceRow[]) => {
+    left = rows;
+  };
   const chosen = {
     ...rest,
+    ...(difference ? { difference: { ...difference, told: toldOf } } : {}),
     ...(loftq ? { loftq: { ...loftq, told } } : {}),
     ...(eva ? { start: eva.factors } : {}),
     withoutData: options.withoutData,
@@ -145,5 +160,5 @@ export function rewritten(
   const model = loadModel(path);
   const { plan, adapter, diagnostics } = rewrite(model, chosen);
   run.reporter.report(diagnostics);
-  return { model, plan, adapter, loftq: loftq ? errors : null };
+  return { model, plan, adapter, loftq: loftq ? errors : null, difference: difference ? left : null };
 }

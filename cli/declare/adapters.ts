@@ -30,7 +30,8 @@ Examples:
   lotrc rewrite model.onnx --rank 8 --target q_proj --target v_proj --share target --layers 0-5
   lotrc rewrite model.onnx --rank 16 --init fan-in --scale 16 --factors inputs -o adapted.onnx
   lotrc rewrite model.onnx --rank 8 --method lora
-  lotrc rewrite model.onnx --rank 8 --method lora --init eva --calibration reviews.csv --tokenizer tokenizer.json`,
+  lotrc rewrite model.onnx --rank 8 --method lora --init eva --calibration reviews.csv --tokenizer tokenizer.json
+  lotrc rewrite base.onnx --rank 16 --init difference --from tuned.onnx`,
     )
     .action(async (models: readonly string[]) => {
       const { rewriteCommand } = await import('../commands/rewrite.js');

@@ -1,6 +1,6 @@
 import { defineCode } from '../diagnostics.js';
 
-/** Diagnostics 3030 to 3039: factors that start from data. */
+/** Diagnostics 3030 to 3039: factors that start from data, and from another model. */
 
 export const calibratedLayer = defineCode<{ site: string; why: string }>({
   code: 'LOTR3030',
@@ -40,5 +40,18 @@ export const calibrationMemory = defineCode<{ bytes: number; most: number }>({
   make: ({ bytes, most }) => ({
     message: `the vectors of all layers take ${Math.ceil(bytes / 2 ** 20)} MiB, more than ${most / 2 ** 20}`,
     hint: 'give a smaller --rank, or let layers share the factor (--share, --method lotr)',
+  }),
+});
+
+export const differenceLayer = defineCode<{ site: string; why: string }>({
+  code: 'LOTR3033',
+  severity: 'error',
+  title: 'a layer cannot start as the difference of two models',
+  explain:
+    'With --init difference, factors start as what training changed: the weights of the model that --from names less those of this one. Both must have the ' +
+    'layer under the same module path, in the same extents, with its weight stored as floats.',
+  make: ({ site, why }) => ({
+    message: `cannot start the adapter of "${site}" as a difference: ${why}`,
+    hint: 'give a model of the same network, or leave the layer out with --exclude',
   }),
 });

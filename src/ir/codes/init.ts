@@ -7,7 +7,7 @@ export const badInit = defineCode<{ text: string; why: string; hint: string }>({
   severity: 'error',
   title: 'the initialisation is not understood',
   explain:
-    '--init takes a preset (normal, fan-in, svd-factors, svd, pissa, olora, loftq, eva, zeros, default), forms of single factors ' +
+    '--init takes a preset (normal, fan-in, svd-factors, svd, pissa, olora, loftq, eva, difference, zeros, default), forms of single factors ' +
     '(R=svd,M=zeros,L=fan-in), or a preset followed by such forms. Forms are zeros, eye, normal or normal(SD), fan-in ' +
     'or fan-in(GAIN), svd and qr. See docs/init.md.',
   make: ({ text, why, hint }) => ({ message: `--init ${text}: ${why}`, hint }),

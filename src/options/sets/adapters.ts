@@ -81,11 +81,11 @@ export const SELECT = defineOptions({
   },
   init: {
     type: text('init'),
-    doc: 'initial factors: normal, fan-in, svd-factors, svd, pissa, olora, loftq (with --from), eva (with --calibration), or per factor: R=svd,M=zeros (docs/init.md)',
+    doc: 'initial factors: normal, fan-in, svd-factors, svd, pissa, olora, loftq and difference (with --from), eva (with --calibration), or per factor: R=svd,M=zeros (docs/init.md)',
   },
   from: {
     type: file,
-    doc: 'for --init loftq: the float model of which the quantised one was made',
+    doc: 'another model: for --init loftq the float model of which the quantised one was made, for --init difference the trained one',
   },
   base: {
     type: word('keep|residual', ['keep', 'residual']),

@@ -165,27 +165,25 @@ function packsOf(nodes: readonly Node[], refuse: (why: string) => never): readon
   return [...found.values()];
 }
 
-/** Reads the layer's weight in the float model, (out, in). */
-function originalOf(
+/** Reads the layer's weight in another model, (out, in). */
+export function originalOf(
   site: SiteRow,
   { in: inn, out }: { readonly in: number; readonly out: number },
   floats: ReturnType<typeof sitesByName>,
   refuse: (why: string) => never,
+  what = 'the float model',
 ): () => Float64Array {
   const names = [site.modulePath, ...site.aliases].filter((name) => name !== null);
   const found = [...new Set(names.flatMap((name) => floats.get(name) ?? []))];
   const [layer] = found;
-  if (!layer) return refuse('the float model has no layer of that module path');
-  if (found.length > 1)
-    refuse(`it may be ${found.map(({ id }) => `"${id}"`).join(' or ')} of the float model`);
+  if (!layer) return refuse(`${what} has no layer of that module path`);
+  if (found.length > 1) refuse(`it may be ${found.map(({ id }) => `"${id}"`).join(' or ')} of ${what}`);
   if (layer.in !== inn || layer.out !== out)
-    refuse(`it has ${inn}x${out}, and in the float model ${layer.in}x${layer.out}`);
-  const stored =
-    matrixOf(layer.uses[0]!.node) ?? refuse('the float model does not store its weight as floats');
+    refuse(`it has ${inn}x${out}, and in ${what} ${layer.in}x${layer.out}`);
+  const stored = matrixOf(layer.uses[0]!.node) ?? refuse(`${what} does not store its weight as floats`);
   return () => {
     const values = toF64(stored.data);
-    if (!values.every(Number.isFinite))
-      refuse('its weight in the float model holds values that are not finite');
+    if (!values.every(Number.isFinite)) refuse(`its weight in ${what} holds values that are not finite`);
     const rows = stored.layout === 'oi' ? values : transposeMatrix(values, inn, out);
     return stored.alpha === 1 ? rows : rows.map((x) => stored.alpha * x);
   };

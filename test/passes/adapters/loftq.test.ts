@@ -92,7 +92,7 @@ describe('lotrc rewrite --init loftq', () => {
 
   test.each<[string, readonly string[], string, string]>([
     ['no float model', LOFTQ, 'LOTR8001', 'give the float model with --from'],
-    ['a float model for nothing', ['--from', FLOAT], 'LOTR8001', '--from names the float model'],
+    ['a float model for nothing', ['--from', FLOAT], 'LOTR8001', '--from names another model'],
     ['another method', ['--init', 'loftq', '--from', FLOAT], 'LOTR3401', 'lotr is not a product of two'],
     ['no iterations', ['--method', 'lora', '--init', 'loftq(0)', '--from', FLOAT], 'LOTR3401', '"0" is not'],
     [
