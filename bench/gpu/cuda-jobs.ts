@@ -28,12 +28,6 @@ import { launchBytes, sharedPlaces } from '../../src/backends/kernel/print/cuda/
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { jobsOf, type TuningJob } from './jobs.js';
 
-/** What is tuned: a plan of products that run on matrix units in tf32 or not. */
-export interface TunedPlan {
-  readonly plan: KernelPlan;
-  readonly tf32: boolean;
-}
-
 /** Results of a warp, and how warps lie in a block, for matrix units. */
 const WARP_TILES = [16, 32, 64].flatMap((TM) => [8, 16, 32, 64].map((TN) => [TM, TN] as const));
 const WARPS = [1, 2, 4, 8].flatMap((down) => [1, 2, 4, 8].map((across) => [down, across] as const));
@@ -55,11 +49,16 @@ function unitTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly Ti
   ).filter(({ BM, BN }) => BM <= reach(rows, 16) && BN <= reach(cols, 8) && fills(BM, BN, rows, cols));
 }
 
-/** Tiles for CUDA cores: 64 to 256 threads. */
+/** Tiles for CUDA cores: 64 to 256 threads, 3 or 4 tiles in the ring or none. */
 function coreTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly TileSchedule[] {
   return BLOCKS.flatMap(([BM, BN]) =>
     THREAD_TILES.filter(([TM, TN]) => TM <= BM && TN <= BN).flatMap(([TM, TN]) =>
-      [8, 16, 32].map((BK) => ({ ...schedule, BM, BN, BK, TM, TN, vec: 1 as const, stages: 1, warps: 0 })),
+      [8, 16, 32].flatMap((BK) =>
+        ([1, 3, 4] as const).map((stages) => ({
+          ...schedule,
+          ...{ BM, BN, BK, TM, TN, stages, vec: stages > 1 ? (4 as const) : (1 as const), warps: 0 },
+        })),
+      ),
     ),
   ).filter(({ BM, BN, TM, TN }) => {
     const threads = (BM / TM) * (BN / TN);
@@ -84,15 +83,12 @@ const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
  * The products of a plan for CUDA with their candidates: schedules that are written as they are.
  * Split sums keep their parts; products that are planned for warpgroups have none.
  */
-export function cudaJobs({ plan, tf32 }: TunedPlan, most: number): readonly TuningJob[] {
-  const rounds = new Set(
-    tf32 ? plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]) : [],
-  );
+export function cudaJobs(plan: KernelPlan, most: number): readonly TuningJob[] {
   const lower = (launches: readonly Launch[]): Launch[] =>
     launches
       // a row for the kernel of any device would come before that for warpgroups
       .filter(({ schedule }) => !ofWarpgroups(schedule))
-      .map((launch) => ({ ...launch, schedule: scheduleOf(launch, plan.device, rounds.has(launch)) }));
+      .map((launch) => ({ ...launch, schedule: scheduleOf(launch, plan.device) }));
   const lowered = {
     ...plan,
     prologue: lower(plan.prologue),
@@ -106,7 +102,7 @@ export function cudaJobs({ plan, tf32 }: TunedPlan, most: number): readonly Tuni
   const of = ({ schedule }: Launch, problem: Problem) =>
     (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem);
   const fits = (candidate: Launch) =>
-    scheduleText(scheduleOf(candidate, plan.device, tf32)) === scheduleText(candidate.schedule) &&
+    scheduleText(scheduleOf(candidate, plan.device)) === scheduleText(candidate.schedule) &&
     sharedPlaces(kernelOf(candidate).arrays).bytes <= plan.device.workgroupBytes;
   return jobsOf(lowered, { of, fits }, most);
 }
@@ -173,11 +169,11 @@ export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan
 }
 
 /** Writes the kernels of all candidates and jobs.json below a folder; says how many. */
-export function writeJobs(tuned: readonly TunedPlan[], most: number, folder: string) {
+export function writeJobs(tuned: readonly KernelPlan[], most: number, folder: string) {
   mkdirSync(join(folder, 'kernels'), { recursive: true });
   writeFileSync(join(folder, 'kernels', MATRIX_UNITS), MATRIX_UNITS_TEXT);
   const seen = new Set<string>();
-  const all = tuned.flatMap(({ plan, tf32 }) => cudaJobs({ plan, tf32 }, most).map((job) => ({ job, plan })));
+  const all = tuned.flatMap((plan) => cudaJobs(plan, most).map((job) => ({ job, plan })));
   const jobs = all
     .filter(({ job: { problem } }) => !seen.has(JSON.stringify(problem)) && seen.add(JSON.stringify(problem)))
     .map(({ job, plan }, index) => {
@@ -189,7 +185,7 @@ export function writeJobs(tuned: readonly TunedPlan[], most: number, folder: str
       }
       return json;
     });
-  const { target } = tuned[0]!.plan.device;
+  const { target } = tuned[0]!.device;
   writeFileSync(
     join(folder, 'jobs.json'),
     `${JSON.stringify({ version: 1, target, warp: WARP, jobs }, null, 1)}\n`,
@@ -207,13 +203,13 @@ export function tunedPlans(
     readonly purpose: 'train' | 'serve';
     readonly tf32: boolean;
   },
-): readonly TunedPlan[] {
+): readonly KernelPlan[] {
   const { dtype, purpose, tf32 } = given;
   const device = deviceOfArch(given.arch, CUDA.devices);
-  return given.tokens.map((tokens) => ({
-    plan: choose(contraction, { device, tokens, purpose, dtype, strategy: 'split' }),
-    tf32,
-  }));
+  const rounding = tf32 ? ({ rounding: 'tf32' } as const) : {};
+  return given.tokens.map((tokens) =>
+    choose(contraction, { device, tokens, purpose, dtype, ...rounding, strategy: 'split' }),
+  );
 }
 
 function main(): void {

@@ -71,7 +71,7 @@ function problemOf({ family }: Launch, work: Product, tokens: number): Problem {
   const bound = { M: tokens };
   return {
     family,
-    dtype: work.segments[0]!.a.matrix.dtype,
+    dtype: work.rounding ? 'tf32' : work.segments[0]!.a.matrix.dtype,
     rows: lengthOf(work.rows, bound),
     cols: lengthOf(work.cols, bound),
     inner: work.segments.reduce((sum, { inner }) => sum + lengthOf(inner, bound), 0),

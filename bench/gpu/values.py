@@ -10,7 +10,7 @@ import struct
 
 PERIOD = 65537
 # largest error that rounding of operands and result explains
-BOUNDS = {"f32": 1e-5, "tf32": 2e-3, "f16": 2e-3, "bf16": 1e-2}
+BOUNDS = {"f32": 1e-5, "tf32": 2e-3, "tf32x3": 1e-5, "f16": 2e-3, "bf16": 1e-2}
 BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 SAMPLES = 48
 

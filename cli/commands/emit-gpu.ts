@@ -69,7 +69,8 @@ export async function emitGpuCommand(
     hooks: hooksOf(options, run, path),
     packed: device.features.includes('packed'),
   });
-  const tf32 = options.tf32 ?? false;
+  if (options.tf32 && options.tf32x3) refuseUsage('--tf32 and --tf32x3 exclude each other');
+  const rounding = options.tf32x3 ? 'tf32x3' : options.tf32 ? 'tf32' : null;
   const planned = options.tokens.map((tokens) =>
     choose(contraction, {
       device,
@@ -79,17 +80,18 @@ export async function emitGpuCommand(
       ...(options.maxRank === undefined ? {} : { mostRank: options.maxRank }),
       schedules,
       ...(options.dtype ? { dtype: options.dtype } : {}),
+      ...(rounding ? { rounding } : {}),
       ...(options.strategy ? { strategy: options.strategy } : {}),
       ...(options.merge ? { merging: true } : {}),
       ...(options.subgroups ? { subgroups: true } : {}),
     }),
   );
-  if (tf32 && planned[0]!.dtype !== 'f32') {
-    refuseUsage(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
+  if (rounding && planned[0]!.dtype !== 'f32') {
+    refuseUsage(`--${rounding} is for float32: the operands are ${planned[0]!.dtype}`);
   }
   // the plan that is explained is the one that is written
   const { optimizer = DEFAULT_OPTIMIZER.kind } = options;
-  const emitted: EmitOptions = { architectures: architecturesOf(options, device), tf32, optimizer };
+  const emitted: EmitOptions = { architectures: architecturesOf(options, device), optimizer };
   for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
   const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
   if (!options.explain) {

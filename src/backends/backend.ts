@@ -8,14 +8,12 @@ import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
 
 /** Options of `lotrc emit` that not every back end takes. */
-type BackEndFlag = 'subgroups' | 'segments' | 'arch' | 'tf32' | 'maxRank';
+type BackEndFlag = 'subgroups' | 'segments' | 'arch' | 'tf32' | 'tf32x3' | 'maxRank';
 
 /** What files depend on besides the plan. */
 export interface EmitOptions {
   /** what the code is built for, as `target` of a device has it */
   readonly architectures: readonly string[];
-  /** float32 products over tokens may be rounded */
-  readonly tf32: boolean;
   /** what the steps of a plan for training do */
   readonly optimizer: OptimizerKind;
 }

@@ -62,6 +62,10 @@ function special({ devices }: BackEnd) {
       type: flag,
       doc: 'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
     },
+    tf32x3: {
+      type: flag,
+      doc: 'the same with three products for each, which keeps 21 bits or more: nearly float32',
+    },
   }) satisfies OptionSet;
 }
 

@@ -31,7 +31,6 @@ const planFor = (device: DeviceProfile) =>
   choose(contraction(LOTR), { device, tokens: 37, purpose: 'train', dtype: 'f32' });
 const options = ({ target }: DeviceProfile) => ({
   architectures: [target],
-  tf32: false,
   optimizer: 'adamw' as const,
 });
 

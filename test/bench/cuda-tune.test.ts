@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { cudaJobs, jobJson, type TunedPlan, tunedPlans, writeJobs } from '../../bench/gpu/cuda-jobs.js';
+import { cudaJobs, jobJson, tunedPlans, writeJobs } from '../../bench/gpu/cuda-jobs.js';
 import { type JobsFile, rowsText } from '../../bench/gpu/cuda-rows.js';
 import { tunedRows } from '../../bench/gpu/jobs.js';
 import { layersModel } from '../../bench/gpu/layers.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { Product } from '../../src/backends/kernel/model/types.js';
+import type { KernelPlan, Product } from '../../src/backends/kernel/model/types.js';
 import { parseSchedules } from '../../src/backends/kernel/plan/schedule-file.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { lotrc } from '../support/cli.js';
@@ -41,8 +41,8 @@ test.each(KINDS)(
   { timeout: 120_000 },
   (dtype, tf32, bound) => {
     const [tuned] = tunedPlans(contraction, { ...setting, tokens: [13], dtype, tf32 });
-    const { plan } = tuned!;
-    const jobs = cudaJobs(tuned!, 5);
+    const plan = tuned!;
+    const jobs = cudaJobs(plan, 5);
     const units = jobs.filter(({ schedules }) => schedules.some(({ warps }) => warps > 0));
     expect(units.length > 0).toBe(dtype !== 'f32' || tf32);
     const [region] = plan.regions;
@@ -64,8 +64,8 @@ test.each(KINDS)(
 );
 
 test('a job says in numbers what its product reads and writes', () => {
-  const [{ plan, tf32 }] = tunedPlans(contraction, { ...setting, dtype: 'bf16' }) as [TunedPlan];
-  const jobs = cudaJobs({ plan, tf32 }, 2);
+  const [plan] = tunedPlans(contraction, { ...setting, dtype: 'bf16' }) as [KernelPlan];
+  const jobs = cudaJobs(plan, 2);
   const at = jobs.findIndex(({ launch }) => (launch.work as Product).segments.length === 2);
   const { work, buffers, uniforms, candidates } = jobJson(jobs[at]!, plan, at);
   expect(work.segments.map(({ inner }) => inner)).toEqual([40, 5]);

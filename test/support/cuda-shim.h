@@ -22,6 +22,8 @@ static Index threadIdx, blockIdx, gridDim;
 #define __align__(n) __attribute__((aligned(n)))
 
 struct alignas(8) float2 { float x, y; };
+struct alignas(16) float4 { float x, y, z, w; };
+static inline float __uint_as_float(unsigned bits) { float number; std::memcpy(&number, &bits, 4); return number; }
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 static unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 static unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }

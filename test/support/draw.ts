@@ -6,7 +6,7 @@ import { profile } from './devices.js';
 export interface Drawn {
   readonly name: string;
   readonly sketch: Sketch;
-  readonly options: PlanOptions & { readonly tf32: boolean };
+  readonly options: PlanOptions;
 }
 
 const WIDTHS = [1, 2, 3, 7, 8, 11, 16, 17, 24, 31, 32, 37, 40];
@@ -82,6 +82,14 @@ function once(seed: number, attempt: number, api: 'webgpu' | 'cuda'): Drawn {
   return {
     name,
     sketch,
-    options: { device, tokens, purpose, adapters, dtype, tf32, ...(strategy ? { strategy } : {}) },
+    options: {
+      device,
+      tokens,
+      purpose,
+      adapters,
+      dtype,
+      ...(tf32 ? { rounding: 'tf32' as const } : {}),
+      ...(strategy ? { strategy } : {}),
+    },
   };
 }

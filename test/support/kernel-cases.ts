@@ -81,6 +81,7 @@ export function make(name: string, made: Made): KernelCase {
     segments,
     out,
     parts,
+    ...(unit === 'tf32' || unit === 'tf32x3' ? { rounding: unit } : {}),
     epilogue: { scale: 1, accumulate: false, ...epilogue },
     ...rest,
   };
@@ -103,11 +104,12 @@ export function make(name: string, made: Made): KernelCase {
   );
 }
 
-export const ROUND: Readonly<Record<KernelDtype | 'tf32', (value: number) => number>> = {
+export const ROUND: Readonly<Record<KernelDtype | UnitType, (value: number) => number>> = {
   f32: (value) => value,
   f16: (value) => fromF16(toF16(value)),
   bf16: (value) => fromBf16(toBf16(value)),
   tf32,
+  tf32x3: (value) => value,
 };
 
 /** Fills every buffer that the launch mentions; the output is poisoned unless it is added to. */

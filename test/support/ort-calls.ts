@@ -2,7 +2,7 @@ import { type AdapterSpec, effectiveScale, shapeOfFactor } from '../../src/adapt
 import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { KernelDtype } from '../../src/backends/kernel/model/types.js';
+import type { KernelDtype, UnitRounding } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { type Attr, attrFloat, attrInt, attrString } from '../../src/ir/attr.js';
 import { GraphBuilder } from '../../src/ir/builder.js';
@@ -28,11 +28,14 @@ const device = profile('h100', 'cuda');
 export function operators(
   model: Model,
   tokens: number,
-  tf32 = false,
+  rounding: UnitRounding | null = null,
   dtype: KernelDtype = 'f32',
 ): readonly EmittedFile[] {
-  const plan = choose(contract(model), { device, tokens, purpose: 'train', dtype });
-  return cudaHost(plan, ['sm_80'], { tf32 });
+  const plan = choose(contract(model), {
+    ...{ device, tokens, purpose: 'train', dtype },
+    ...(rounding ? { rounding } : {}),
+  });
+  return cudaHost(plan, ['sm_80']);
 }
 
 /** A layer whose operators are called. */

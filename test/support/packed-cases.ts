@@ -1,4 +1,4 @@
-import type { UnitType } from '../../src/backends/kernel/ir/units.js';
+import { elementOf, type UnitType } from '../../src/backends/kernel/ir/units.js';
 import { type Memory, runLaunch } from '../../src/backends/kernel/model/by-definition.js';
 import type {
   KernelDtype,
@@ -125,7 +125,7 @@ const LANES: Partial<TileSchedule> = { BM: 16, BN: 16, BK: 16, TM: 2, TN: 2, war
  * zero points and with packed and plain ones, blocks of which one, two and four words are loaded at once.
  */
 export function packedCases(unit: UnitType | null): readonly KernelCase[] {
-  const type: KernelDtype = unit === 'tf32' || unit === null ? 'f32' : unit;
+  const type: KernelDtype = unit === null ? 'f32' : elementOf(unit);
   const schedule = unit === null ? LANES : FOUR;
   const of = (name: string, names: readonly string[], how: Packing, made: Parameters<typeof make>[1]) =>
     packing(

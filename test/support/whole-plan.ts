@@ -68,11 +68,11 @@ function erf(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * sum;
 }
 
-/** Plans a sketch, and computes what a step must give. `tf32`: float32 products over tokens on matrix units (CUDA). */
-export function wholePlan(sketch: Sketch, options: PlanOptions & { readonly tf32?: boolean }): WholePlan {
+/** Plans a sketch, and computes what a step must give. */
+export function wholePlan(sketch: Sketch, options: PlanOptions): WholePlan {
   const contraction = contractionOf(sketch);
   const chosen = choose(contraction, options);
-  const plan = options.device.api === 'cuda' ? loweredPlan(chosen, options.tf32 ?? false) : chosen;
+  const plan = options.device.api === 'cuda' ? loweredPlan(chosen) : chosen;
   const { tokens, adapters, dtype } = plan;
   const rowBlock = rowBlockOf(plan);
   const bound = { M: tokens, rowBlock, rowBlocks: Math.ceil(tokens / rowBlock) };

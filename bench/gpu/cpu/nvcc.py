@@ -16,7 +16,7 @@ def main():
     source = pathlib.Path(sys.argv[-1])
     text = source.read_text()
     launches = []
-    for name, parameters in re.findall(r"__launch_bounds__\(\d+\)\s+(\w+)\(([^)]*)\)", text):
+    for name, parameters in re.findall(r"__launch_bounds__\([\d, ]+\)\s+(\w+)\(([^)]*)\)", text):
         types = [parameter.rsplit(None, 1)[0].replace("__restrict__", "").strip() for parameter in parameters.split(",")]
         arguments = ", ".join(f"*({kind} *)p[{at}]" for at, kind in enumerate(types))
         launches.append(

@@ -49,7 +49,8 @@ export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
     made.push({ check: { ...check, name }, job: () => jobOf(name, check, ...make()) });
   };
   const product = (row: ScheduleRow, index: number | null, spare?: ScheduleRow) => {
-    const { dtype, family, schedule } = row;
+    const { family, schedule } = row;
+    const dtype = typeOf(row);
     for (const { form, turned } of variantsOf(row)) {
       const how = `${form === 'vectors' && !schedule.gemv ? ', in vectors' : ''}${turned ? ', W stored (out, in)' : ''}`;
       const of = `${dtype} ${family} ${scheduleText(schedule)}${how}`;
@@ -95,7 +96,12 @@ const M = 'M';
 const mat = (buffer: string, dtype: KernelDtype, rows: Extent, cols: Extent): MatrixRef =>
   dense(buffer, dtype, rows, cols);
 
-function launchOf({ dtype, family, schedule }: ScheduleRow, form: Check['form'], turned: boolean): Launch {
+/** Type of the operands of a row: matrix units round them on CUDA alone. */
+const typeOf = ({ dtype }: ScheduleRow): KernelDtype => (dtype === 'tf32' ? 'f32' : dtype);
+
+function launchOf(row: ScheduleRow, form: Check['form'], turned: boolean): Launch {
+  const { family, schedule } = row;
+  const dtype = typeOf(row);
   const { BM, BN, BK, splitK } = schedule;
   const odd = form === 'vectors' ? 4 : 3;
   const [rows, cols, inner, rank] = [BM + odd, BN + odd, BK + odd, form === 'vectors' ? 8 : 5];

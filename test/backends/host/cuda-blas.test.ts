@@ -3,7 +3,7 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
-import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
+import type { KernelDtype, KernelPlan, UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
@@ -15,8 +15,7 @@ import { worstError } from '../../support/kernel-run.js';
 import { allPlaces, EXACT, elementsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('h100', 'cuda');
-const written = (plan: KernelPlan, options: { readonly tf32?: boolean } = {}) =>
-  cudaHost(plan, ['sm_80', 'sm_90a'], options);
+const written = (plan: KernelPlan) => cudaHost(plan, ['sm_80', 'sm_90a']);
 
 const ODD: Layers = { in: IN, out: OUT, rank: RANK, apart: false };
 /** rows begin at multiples of 16 bytes, so that kernels copy them in vectors; the border has zeros at its end */
@@ -24,14 +23,14 @@ const EVEN: Layers = { in: 32, out: 24, rank: 12, apart: false };
 
 interface How {
   readonly dtype: KernelDtype;
-  readonly tf32?: boolean;
+  readonly rounding?: UnitRounding;
   /** largest error: what the type rounds away */
   readonly bound: number;
 }
 const F32: How = { dtype: 'f32', bound: EXACT };
 const BF16: How = { dtype: 'bf16', bound: 1e-2 };
 const F16: How = { dtype: 'f16', bound: 2e-3 };
-const TF32: How = { dtype: 'f32', tf32: true, bound: 2e-3 };
+const TF32: How = { dtype: 'f32', rounding: 'tf32', bound: 2e-3 };
 
 type Training = readonly [string, AdapterSpec, Layers, number, number, How];
 const TRAINING: readonly Training[] = [
@@ -69,11 +68,13 @@ function filled(plan: KernelPlan, tokens: number) {
 }
 
 describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU', () => {
-  const agrees = (...[, spec, sizes, planned, tokens, { dtype, tf32 = false, bound }]: Training) => {
+  const agrees = (...[, spec, sizes, planned, tokens, { dtype, rounding, bound }]: Training) => {
     const found = contraction(spec, ['q', 'k', 'o'], sizes);
     expect(found.regions.map(({ input }) => input)).toEqual(sizes.apart ? [0, 0, 1] : [0, 1]);
-    const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy: 'bordered', dtype });
-    const files = written(plan, { tf32 });
+    const rounded = rounding ? { rounding } : {};
+    const options = { device, tokens: planned, purpose: 'train', strategy: 'bordered', dtype } as const;
+    const plan = choose(found, { ...options, ...rounded });
+    const files = written(plan);
     const { tensors, inputs, calls } = filled(plan, tokens);
     const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
@@ -168,14 +169,22 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
 });
 
 test('cuBLASLt is linked only where it is called', () => {
-  const made = (strategy: 'bordered' | 'split', tf32: boolean) => {
-    const options = { device, tokens: 7, purpose: 'train', strategy, dtype: 'f32' } as const;
-    const files = cudaHost(choose(contraction(LOTR), options), ['sm_80'], { tf32 });
+  const made = (strategy: 'bordered' | 'split', rounding?: UnitRounding) => {
+    const options = {
+      device,
+      tokens: 7,
+      purpose: 'train',
+      strategy,
+      dtype: 'f32',
+      ...(rounding ? { rounding } : {}),
+    } as const;
+    const files = cudaHost(choose(contraction(LOTR), options), ['sm_80']);
     const all = files.filter(({ path }) => !path.startsWith('ort/'));
     return (wanted: RegExp) => all.filter(({ text }) => wanted.test(text)).map(({ path }) => path);
   };
-  expect(made('bordered', false)(/cublas/i)).toEqual(['adapters.h', 'adapters.cu', 'CMakeLists.txt']);
-  expect(made('split', false)(/cublas|border|transposed/i)).toEqual([]);
-  expect(made('bordered', false)(/FAST_TF32/)).toEqual([]);
-  expect(made('bordered', true)(/CUBLAS_COMPUTE_32F_FAST_TF32/)).toEqual(['adapters.cu']);
+  expect(made('bordered')(/cublas/i)).toEqual(['adapters.h', 'adapters.cu', 'CMakeLists.txt']);
+  expect(made('split')(/cublas|border|transposed/i)).toEqual([]);
+  expect(made('bordered')(/FAST_TF32/)).toEqual([]);
+  expect(made('bordered', 'tf32')(/CUBLAS_COMPUTE_32F_FAST_TF32/)).toEqual(['adapters.cu']);
+  expect(made('bordered', 'tf32x3')(/FAST_TF32/)).toEqual([]);
 });

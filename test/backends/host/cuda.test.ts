@@ -6,7 +6,7 @@ import { VERA } from '../../../src/adapter/methods/vera.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf, regionRow, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
-import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
+import type { KernelDtype, KernelPlan, UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
@@ -28,15 +28,13 @@ import { worstError } from '../../support/kernel-run.js';
 import { allPlaces, EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('h100', 'cuda');
-const written = (
-  plan: KernelPlan,
-  options: { readonly tf32?: boolean; readonly optimizer?: OptimizerKind } = {},
-) => cudaHost(plan, ['sm_80', 'sm_90a'], options);
+const written = (plan: KernelPlan, options: { readonly optimizer?: OptimizerKind } = {}) =>
+  cudaHost(plan, ['sm_80', 'sm_90a'], options);
 
 type Training = readonly [string, AdapterSpec, StrategyKey, number, number, How];
 interface How {
   readonly dtype: KernelDtype;
-  readonly tf32?: boolean;
+  readonly rounding?: UnitRounding;
   /** largest error: what the type rounds away */
   readonly bound: number;
   /** run as on a device with warpgroups, in a size that they take */
@@ -80,7 +78,7 @@ const MORE: typeof TRAINING = [
     65,
     { dtype: 'f16', bound: 2e-3, warpgroups: { ...EVEN, rank: 3 } },
   ],
-  ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', tf32: true, bound: 2e-3 }],
+  ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', rounding: 'tf32', bound: 2e-3 }],
 ];
 
 /** Calls that are refused, and what is said. */
@@ -97,12 +95,19 @@ const WRONG: readonly (readonly [CudaCall, (tokens: number) => string])[] = [
 
 describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
   const agrees = (...[, spec, strategy, planned, tokens, how]: Training) => {
-    const { dtype, tf32 = false, bound, warpgroups: size, optimizer = 'adamw' } = how;
+    const { dtype, rounding, bound, warpgroups: size, optimizer = 'adamw' } = how;
     const found = contraction(spec, undefined, size);
-    const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy, dtype });
-    const files = written(plan, { tf32, optimizer });
-    const units = files.some(({ path }) => path === 'kernels/matrix_units.cuh');
-    expect(units).toBe(dtype !== 'f32' || tf32);
+    const plan = choose(found, {
+      device,
+      tokens: planned,
+      purpose: 'train',
+      strategy,
+      dtype,
+      ...(rounding ? { rounding } : {}),
+    });
+    const files = written(plan, { optimizer });
+    const units = files.some(({ path, text }) => /^kernels.*cu$/.test(path) && /^ +mma_/m.test(text));
+    expect(units).toBe(dtype !== 'f32' || rounding !== undefined);
     const tensors = tensorsOf(allPlaces(plan), 5);
     const inputs = inputsOf(plan, tokens);
     const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs, optimizer);
@@ -251,7 +256,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       const found = contraction(spec);
       const plan = choose(found, { device, tokens: 150, purpose: 'serve', adapters: 3, dtype });
       const files = written(plan);
-      const rowBlock = rowBlockOf(loweredPlan(plan, false));
+      const rowBlock = rowBlockOf(loweredPlan(plan));
       const tokens = 2 * rowBlock + 5;
       const table = [2, 0, 2];
       const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);

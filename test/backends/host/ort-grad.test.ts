@@ -6,6 +6,7 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { VERA } from '../../../src/adapter/methods/vera.js';
+import type { UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { attrFloat } from '../../../src/ir/attr.js';
 import type { Model, Node } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
@@ -27,7 +28,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 interface Case extends LayerCase {
   /** what the library is planned for */
   readonly tokens: number;
-  readonly tf32?: boolean;
+  readonly rounding?: UnitRounding;
   readonly bound: number;
 }
 
@@ -72,7 +73,7 @@ const MORE: typeof CASES = [
       out: 40,
       rows: [300],
       tokens: 300,
-      tf32: true,
+      rounding: 'tf32',
       bound: 2e-3,
       masks: [0b11111],
     },
@@ -81,7 +82,7 @@ const MORE: typeof CASES = [
 
 /** The library for the layer of a case. */
 const built = (one: Case = BASE): BuiltOperators =>
-  buildOperators(operators(layerModel(one), one.tokens, one.tf32), one === BASE);
+  buildOperators(operators(layerModel(one), one.tokens, one.rounding), one === BASE);
 
 /** A model in a file of its own. */
 function written(model: Model): string {
@@ -219,7 +220,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   test('compiles the gradient operators without a warning', { timeout: 300_000 }, () => {
-    const { files, sources } = operatorFiles(operators(layerModel(BASE), 640, true));
+    const { files, sources } = operatorFiles(operators(layerModel(BASE), 640, 'tf32'));
     expect(sources).toContain('ort/ort_grad_dx_0.cu');
     compileLibrary(files, sources, ['sm_80'], true);
   });

@@ -86,7 +86,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
   '16-bit operators in ONNX Runtime',
   () => {
     const agrees = (_: string, one: Case) => {
-      const library = operators(layerModel(one), one.tokens, false, one.dtype);
+      const library = operators(layerModel(one), one.tokens, null, one.dtype);
       const built = buildOperators(library);
       for (const calls of [layerCalls(one, false), layerCalls(one, true), gradientCalls(one)]) {
         const kernels = run(built, true, calls);
@@ -121,7 +121,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux' || !exported
     const folder = mkdtempSync(join(scratch, 'lib-'));
     const file = join(folder, 'model.onnx');
     writeModel(made, file, { weights: 'copy' });
-    const built = buildOperators(operators(readModel(file), 10, false, 'f16'));
+    const built = buildOperators(operators(readModel(file), 10, null, 'f16'));
     const tokens = BigInt64Array.from({ length: 10 }, (_, i) => BigInt((7 * i) % 50));
     const feeds = {
       input_ids: { extents: [2, 5], data: tokens },
@@ -153,7 +153,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     'compiles the operators in %s without a warning',
     { timeout: 300_000 },
     (dtype) => {
-      const { files, sources } = operatorFiles(operators(layerModel(BASE), 640, false, dtype));
+      const { files, sources } = operatorFiles(operators(layerModel(BASE), 640, null, dtype));
       compileLibrary(files, sources, ['sm_80'], dtype === 'f16');
     },
   );

@@ -8,6 +8,7 @@ import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { VERA } from '../../../src/adapter/methods/vera.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
+import type { UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { parseModel } from '../../../src/ir/text/index.js';
@@ -69,16 +70,17 @@ function feedsFor(made: ReturnType<typeof model>, rank: number): Record<string, 
   );
 }
 
-function operators(made: ReturnType<typeof model>, tf32 = false) {
-  const plan = choose(contract(made), { device, tokens: 6, purpose: 'serve', dtype: 'f32' });
-  return cudaHost(plan, ['sm_80'], { tf32 });
+function operators(made: ReturnType<typeof model>, rounding?: UnitRounding) {
+  const rounded = rounding ? { rounding } : {};
+  const plan = choose(contract(made), { device, tokens: 6, purpose: 'serve', dtype: 'f32', ...rounded });
+  return cudaHost(plan, ['sm_80']);
 }
 
 interface Case {
   readonly spec: AdapterSpec;
   readonly rank: number;
   readonly sizes: Sizes;
-  readonly tf32?: boolean;
+  readonly rounding?: UnitRounding;
   readonly bound: number;
 }
 const CASES: readonly (readonly [name: string, one: Case])[] = [
@@ -88,15 +90,15 @@ const CASES: readonly (readonly [name: string, one: Case])[] = [
 const MORE: typeof CASES = [
   ['lora', { spec: LORA, rank: 4, sizes: [17, 11], bound: 2e-6 }],
   ['lotr, a rank wider than a tile', { spec: LOTR, rank: 37, sizes: [48, 41], bound: 2e-6 }],
-  ['lotr in tf32', { spec: LOTR, rank: 3, sizes: [17, 11], tf32: true, bound: 2e-3 }],
+  ['lotr in tf32', { spec: LOTR, rank: 3, sizes: [17, 11], rounding: 'tf32', bound: 2e-3 }],
 ];
 
 describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators in ONNX Runtime', () => {
-  const agrees = (_: string, { spec, rank, sizes, tf32 = false, bound }: Case) => {
+  const agrees = (_: string, { spec, rank, sizes, rounding, bound }: Case) => {
     const made = model(spec, rank, sizes);
     const feeds = feedsFor(made, rank);
     const file = written(made); // planning takes the model apart
-    const built = buildOperators(operators(made, tf32));
+    const built = buildOperators(operators(made, rounding));
     const [bodies, kernels] = [false, true].map((registered) =>
       runWith(built, registered, file, feeds, ['q', 'o', 'v']),
     );

@@ -6,7 +6,7 @@ import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
-import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
+import type { KernelDtype, UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
@@ -29,7 +29,7 @@ const planOf = (dtype: KernelDtype, spec: AdapterSpec = LOTR, how = NIBBLES) =>
 
 describe('a plan of packed layers', () => {
   test('names the type of their weights and its bytes, and keeps them packed', () => {
-    const plan = loweredPlan(planOf('bf16'), false, ['sm_90a']);
+    const plan = loweredPlan(planOf('bf16'), ['sm_90a']);
     // 37 rows of 3 blocks of 16 bytes, 12 bytes of scales and 2 of zero points, twice
     expect(explainPlan(plan)).toContain(
       'weights packed as MatMulNBits (4 bits in blocks of 32, scales in f32, zero points in 4 bits): 4.59 kB; in bf16 10.7 kB',
@@ -99,12 +99,12 @@ type Case = readonly [
   Packing,
   KernelDtype,
   bound: number,
-  { readonly tf32?: boolean; readonly lent?: boolean },
+  { readonly rounding?: UnitRounding; readonly lent?: boolean },
 ];
 const CASES: readonly Case[] = [
   ['4 bits in bfloat16, in memory of the caller', LOTR, NIBBLES, 'bf16', 1e-2, { lent: true }],
   ['8 bits in float32', LORA, BYTES, 'f32', EXACT, {}],
-  ['4 bits in tf32', LOTR, { ...NIBBLES, block: 16, zeros: null }, 'f32', 2e-3, { tf32: true }],
+  ['4 bits in tf32', LOTR, { ...NIBBLES, block: 16, zeros: null }, 'f32', 2e-3, { rounding: 'tf32' }],
   ['8 bits in float16', LOTR, BYTES, 'f16', 2e-3, {}],
 ];
 
@@ -119,9 +119,11 @@ const wrong = (bytes: number): readonly (readonly [CudaCall, string])[] => [
 ];
 
 describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels on the CPU', () => {
-  const agrees = (...[, spec, how, dtype, bound, { tf32 = false, lent = false }]: Case) => {
+  const agrees = (...[, spec, how, dtype, bound, { rounding, lent = false }]: Case) => {
     const found = packedContraction(spec, how);
-    const plan = choose(found, { device, tokens: 300, purpose: 'train', dtype, strategy: 'split' });
+    const rounded = rounding ? { rounding } : {};
+    const options = { device, tokens: 300, purpose: 'train', dtype, strategy: 'split' } as const;
+    const plan = choose(found, { ...options, ...rounded });
     const tokens = 41;
     const { stored, packed, dense } = packedTensors(how);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 5);
@@ -145,7 +147,7 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
     ];
-    const answer = runLibrary(cudaHost(plan, ['sm_80'], { tf32 }), tokens, calls, { checked: true });
+    const answer = runLibrary(cudaHost(plan, ['sm_80']), tokens, calls, { checked: true });
     expect(answer.messages).toEqual(refused.map(([, says]) => says));
     check(answer.reads, bound);
   };

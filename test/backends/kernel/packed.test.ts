@@ -90,7 +90,7 @@ describe.skipIf(!hasCompiler('nvcc') || !EVERYTHING)('nvcc', () => {
       .filter(({ name }) => /forward_bf16|dx_of_siblings/.test(name))
       .map(({ launch }) => {
         if (launch.work.kind !== 'product') throw new Error('not a product');
-        return kernelOf({ ...launch, schedule: unitSchedule(tiles, unitTypeOf(launch.work), 48 << 10)! });
+        return kernelOf({ ...launch, schedule: unitSchedule(tiles, unitTypeOf(launch.work)!, 48 << 10)! });
       });
     for (const { registers, spills } of compileCuda(kernels, 'sm_80')) {
       expect(spills).toBe(0);

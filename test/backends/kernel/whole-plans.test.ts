@@ -13,9 +13,9 @@ import { type Drawn, draw } from '../../support/draw.js';
 import { allOrFirst, everyNth } from '../../support/everything.js';
 import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 
-/** Rounding of operands and of what a launch hands to the next, over the largest number of a result. */
+/** UnitRounding of operands and of what a launch hands to the next, over the largest number of a result. */
 const ALLOWED = { f32: 2e-6, tf32: 3e-3, f16: 3e-3, bf16: 2e-2 } as const;
-const allowedFor = ({ options: { dtype, tf32 } }: Drawn) => ALLOWED[tf32 ? 'tf32' : dtype!];
+const allowedFor = ({ options: { dtype, rounding } }: Drawn) => ALLOWED[rounding ? 'tf32' : dtype!];
 
 /** LoRA with a vector along the rank. */
 const RANK_VECTOR = {
@@ -94,7 +94,7 @@ describe('a rank that is not a multiple of 8 keeps warpgroups', () => {
   )('%s: factors with zeros up to it, the same results', (_, sketch) => {
     const layers = { ...sketch, in: 64, out: 72, inputs: [['q', 'k'], ['o']] } as const;
     const options = { device: h100, dtype: 'bf16', purpose: 'train', strategy: 'split' } as const;
-    const many = loweredPlan(choose(contractionOf(layers), { ...options, tokens: 1024 }), false, ['sm_90a']);
+    const many = loweredPlan(choose(contractionOf(layers), { ...options, tokens: 1024 }), ['sm_90a']);
     const products = many.regions.flatMap(({ forward, backward }) => [...forward, ...backward]);
     const wide = products.filter(({ family }) => family === 'gemm');
     expect(wide.map(({ name, warpgroups }) => [name, warpgroups !== undefined])).toEqual(

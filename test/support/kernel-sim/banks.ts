@@ -14,10 +14,7 @@ const BYTES = { f32: 4, u32: 4, f16: 2, bf16: 2 } as const;
  * n-th accesses of all invocations since a barrier count as simultaneous, which is exact where all take the same branches.
  */
 export class Banks {
-  readonly #first = new Map<
-    string,
-    { readonly at: number; readonly bytes: number; readonly words: number }
-  >();
+  readonly #first = new Map<string, { readonly at: number; readonly bytes: number }>();
   /** words accessed, by number of the access and warp */
   readonly #asked = new Map<string, Set<number>>();
   readonly #turns = new Map<number, number>();
@@ -30,23 +27,24 @@ export class Banks {
     for (const { name, space, size, elem = 'f32', vector } of arrays) {
       if (space !== 'workgroup') continue;
       const bytes = BYTES[elem] * (vector ? 4 : 1);
-      this.#first.set(name, { at, bytes, words: Math.ceil(bytes / 4) });
+      this.#first.set(name, { at, bytes });
       // an array begins at a multiple of 16 bytes
       at += 16 * Math.ceil((size * bytes) / 16);
     }
   }
 
-  /** An element of an array is read or written; register arrays have no banks. Returns the index. */
-  touch(array: string, index: number, { global }: Thread): number {
+  /** An element of an array, or `count` neighbours at once, are read or written; register arrays have no banks. Returns the index. */
+  touch(array: string, index: number, { global }: Thread, count = 1): number {
     const first = this.#first.get(array);
     if (!first) return index;
     const turn = this.#turns.get(global) ?? 0;
     this.#turns.set(global, turn + 1);
+    const wide = Math.ceil((first.bytes * count) / 4);
     // of vectors as many invocations are served at once as ask for a word of every bank
-    const key = `${turn} ${Math.floor((global % this.threads) / (WARP / first.words))}`;
+    const key = `${turn} ${Math.floor((global % this.threads) / (WARP / wide))}`;
     const words = this.#asked.get(key) ?? new Set();
     const from = Math.floor((first.at + index * first.bytes) / 4);
-    for (let word = 0; word < first.words; word++) words.add(from + word);
+    for (let word = 0; word < wide; word++) words.add(from + word);
     this.#asked.set(key, words);
     return index;
   }

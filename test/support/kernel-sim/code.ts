@@ -14,6 +14,7 @@ export interface Machine {
   readonly kernel: Kernel;
   readonly memory: Buffers;
   readonly counts: Counts;
+  readonly banks: Banks | null;
   /** the name in the code of a function or an object */
   constant(value: object | number): string;
   /** the name of a buffer in the code */

@@ -1,5 +1,6 @@
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import {
+  elementOf,
   type FragmentDecl,
   UNIT,
   UNIT_INNER,
@@ -27,9 +28,10 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       return `${one} f_${decl.name}[${index} + 1] = ${load}(t, a_${stmt.tile}, ${at} + ${next});`;
     }
     case 'mma': {
-      const inner = UNIT_INNER[fragmentOf(machine.kernel, stmt.a).type];
+      const { type } = fragmentOf(machine.kernel, stmt.a);
+      const inner = UNIT_INNER[type];
       const [at, a, b] = [stmt.at, stmt.aIndex, stmt.bIndex].map((index) => machine.value(index));
-      const multiply = machine.constant(multiplier(inner, stmt));
+      const multiply = machine.constant(multiplier(inner, stmt, type === 'tf32x3'));
       return (
         `${multiply}(f_${stmt.a}, ${a}, f_${stmt.b}, ${b}, a_${stmt.acc}, ${at}); ` +
         `flops += ${2 * inner * UNIT_RESULTS};`
@@ -38,8 +40,12 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
     case 'copy': {
       const from = machine.address(stmt.view, stmt.at);
       const index = stmt.mask ? `(${machine.value(stmt.mask)} ? ${from} : -1)` : from;
-      const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.index)];
-      return `${machine.constant(copy)}(t, ${given.join(', ')}, ${stmt.count});`;
+      const to = machine.value(stmt.index);
+      const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, to];
+      const touched = machine.banks
+        ? `${machine.constant(machine.banks)}.touch('${stmt.array}', ${to}, t, ${stmt.count}); `
+        : '';
+      return `${touched}${machine.constant(copy)}(t, ${given.join(', ')}, ${stmt.count});`;
     }
     case 'fetch': {
       const index = `(${machine.value(stmt.mask)} ? ${machine.address(stmt.view, stmt.coordinates)} : -1)`;
@@ -56,6 +62,13 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.index)];
       return `${machine.constant(stmt.s === 'load8' ? loadEight : storeEight)}(g, ${given.join(', ')});`;
     }
+    case 'take': {
+      const [at, index] = [machine.value(stmt.at), machine.value(stmt.index)];
+      const touched = machine.banks
+        ? `${machine.constant(machine.banks)}.touch('${stmt.array}', ${index}, t, 4); `
+        : '';
+      return `${touched}${machine.constant(takeFour)}(g, a_${stmt.array}, ${index}, a_${stmt.to}, ${at});`;
+    }
     case 'commit':
       return 't.copies.push([]);';
     case 'wait':
@@ -69,26 +82,42 @@ function loader({ part, type }: FragmentDecl, { stride, transposed }: Extract<Un
   // a's rows are stored as rows, b's columns as columns, or the other way around
   const [across, along] = (part === 'a') === transposed ? [1, stride] : [stride, 1];
   return (thread: Thread, tile: Shared, first: number): Float64Array => {
-    const held = new Float64Array(2 * inner);
+    const held = new Float64Array(type === 'tf32x3' ? 4 * inner : 2 * inner);
     const outer = ownOuter(part, thread);
     for (let row = 0; row < 2; row++)
       tile.readAll(first + outer[row]! * across, along, inner, thread.global, held, row * inner);
-    if (type === 'tf32') for (let k = 0; k < 2 * inner; k++) held[k] = tf32(held[k]!);
+    if (elementOf(type) !== 'f32') return held;
+    for (let k = 0; k < 2 * inner; k++) {
+      const whole = held[k]!;
+      held[k] = tf32(whole);
+      if (type === 'tf32x3') held[2 * inner + k] = tf32(whole - held[k]!);
+    }
     return held;
   };
 }
 
 type Fragments = readonly (Float64Array | undefined)[];
 
-function multiplier(inner: number, { a, b }: Extract<UnitStmt, { s: 'mma' }>) {
+/** `three`: what was rounded away of one operand times the other as well. */
+function multiplier(inner: number, { a, b }: Extract<UnitStmt, { s: 'mma' }>, three: boolean) {
+  const rest = 2 * inner;
+  const terms = three
+    ? ([
+        [rest, 0],
+        [0, rest],
+        [0, 0],
+      ] as const)
+    : ([[0, 0]] as const);
   return (as: Fragments, aIndex: number, bs: Fragments, bIndex: number, acc: Registers, at: number): void => {
     const rows = as[aIndex] ?? unwritten(a, aIndex);
     const cols = bs[bIndex] ?? unwritten(b, bIndex);
     for (let e = 0; e < UNIT_RESULTS; e++) {
       const [row, col] = [(e >> 1) * inner, (e & 1) * inner];
-      let sum = acc.read(at + e);
-      for (let k = 0; k < inner; k++) sum += rows[row + k]! * cols[col + k]!;
-      acc.write(at + e, Math.fround(sum));
+      for (const [inRows, inCols] of terms) {
+        let sum = acc.read(at + e);
+        for (let k = 0; k < inner; k++) sum += rows[inRows + row + k]! * cols[inCols + col + k]!;
+        acc.write(at + e, Math.fround(sum));
+      }
     }
   };
 }
@@ -104,6 +133,12 @@ function copy(thread: Thread, buffer: Cells, from: number, array: Shared, to: nu
   copies.at(-1)!.push(() => {
     for (let n = 0; n < count; n++) array.write(to + n, from < 0 ? 0 : buffer.read(from + n, global), global);
   });
+}
+
+/** Loads four numbers into a register array. */
+function takeFour(global: number, from: Shared, index: number, to: Registers, at: number): void {
+  from.peeks -= 3;
+  for (let n = 0; n < 4; n++) to.write(at + n, from.read(index + n, global));
 }
 
 /** Loads words into a register array; zeros where the index is negative. */

@@ -8,14 +8,14 @@ export const CUDA: BackEnd = {
   name: 'cuda',
   about: 'write fused CUDA kernels for the adapted layers and a C library that runs them',
   devices: CUDA_DEVICES,
-  flags: ['maxRank', 'arch', 'tf32'],
+  flags: ['maxRank', 'arch', 'tf32', 'tf32x3'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, CUDA), ...noSteps(optimizer)],
-  async lower(plan, { tf32, architectures }) {
+  async lower(plan, { architectures }) {
     const { loweredPlan } = await import('./lower.js');
-    return loweredPlan(plan, tf32, architectures);
+    return loweredPlan(plan, architectures);
   },
-  async emit(plan, { tf32, architectures, optimizer }) {
+  async emit(plan, { architectures, optimizer }) {
     const { cudaHost } = await import('./cuda.js');
-    return cudaHost(plan, architectures, { tf32, optimizer });
+    return cudaHost(plan, architectures, { optimizer });
   },
 };

@@ -14,7 +14,9 @@ export function productText(launch: Launch, calls: readonly Launch[]): string {
 }
 
 /** The table of the products: before the state of the library. */
-export function productTable(plan: KernelPlan, tf32: boolean, number: BufferNumbers): readonly string[] {
+export function productTable(plan: KernelPlan, number: BufferNumbers): readonly string[] {
+  // it has no three products for one, and is exact then
+  const tf32 = plan.rounding === 'tf32';
   const calls = libraryCalls(plan);
   const type = { f32: 'CUDA_R_32F', f16: 'CUDA_R_16F', bf16: 'CUDA_R_16BF' }[plan.dtype];
   return [

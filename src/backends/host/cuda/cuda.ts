@@ -35,22 +35,19 @@ const MOST_BLOCKS = 65535;
  * The files of a plan for CUDA: kernels/NAME.cu, one for launches that differ in their buffers alone, adapters.h and adapters.cu, a C library that runs them
  * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
  * adapters_torch.py, a PyTorch module over the library. `architectures`
- * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
- * rounds their operands to 10 bits of fraction; a plan with bordered weights calls cuBLASLt for them. With sm_90a among the
+ * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 over tokens where the
+ * plan rounds their operands; a plan with bordered weights calls cuBLASLt for them. With sm_90a among the
  * architectures, products of 16-bit operands that warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of
  * that kind use. `optimizer`: what a step does. Throws LOTR6101 to LOTR6105 for a kernel that cannot be made.
  */
 export function cudaHost(
   plan: KernelPlan,
   architectures: readonly string[],
-  {
-    tf32 = false,
-    optimizer: kind = DEFAULT_OPTIMIZER.kind,
-  }: { readonly tf32?: boolean; readonly optimizer?: OptimizerKind } = {},
+  { optimizer: kind = DEFAULT_OPTIMIZER.kind }: { readonly optimizer?: OptimizerKind } = {},
 ): readonly EmittedFile[] {
   const optimizer = stepOptimizer(kind);
   const least = leastOf(plan.device, architectures);
-  const lowered = loweredPlan(plan, tf32, architectures);
+  const lowered = loweredPlan(plan, architectures);
   const kernels = kernelsOf(lowered, PLACED.byPointer);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
@@ -64,12 +61,12 @@ export function cudaHost(
       const [problem] = verifyKernel(kernel, device);
       if (problem) fail(problem);
     }
-  const operators = ortOperators(lowered, least, tf32);
+  const operators = ortOperators(lowered, least);
   return [
     { path: 'adapters.h', text: header(lowered, kernels, optimizer) },
     {
       path: 'adapters.cu',
-      text: sourceText(lowered, kernels, twins, optimizer, steps, narrowed, tf32),
+      text: sourceText(lowered, kernels, twins, optimizer, steps, narrowed),
     },
     {
       path: 'CMakeLists.txt',

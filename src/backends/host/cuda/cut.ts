@@ -9,7 +9,7 @@ import type {
   TileSchedule,
 } from '../../kernel/model/types.js';
 import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan/cost.js';
-import { dense } from '../../kernel/plan/launches.js';
+import { arithmeticOf, dense } from '../../kernel/plan/launches.js';
 import { LIBRARY } from '../../kernel/plan/schedule.js';
 
 /** Blocks for each multiprocessor that a cut product aims at, as far as they have shared memory: one loads while others multiply. */
@@ -57,7 +57,6 @@ export class ProductCuts {
       out: dense(partials.buffer, partials.dtype, work.rows, cols),
       parts,
     };
-    const { dtype } = work.segments[0]!.a.matrix;
     const BN = Math.min(FINISH_LANES, 2 ** Math.ceil(Math.log2(cols)));
     const elements = lengthOf(work.rows, bound) * cols;
     const size = ELEMENT_BYTES[work.out.dtype];
@@ -67,7 +66,7 @@ export class ProductCuts {
         name: `${launch.name}_parts`,
         schedule: { ...schedule, splitK: parts },
         work: cut,
-        predicted: predict(productWork(cut, schedule, bound), dtype, device),
+        predicted: predict(productWork(cut, schedule, bound), arithmeticOf(work), device),
         does: `${launch.does}, in parts`,
       },
       {
@@ -117,7 +116,8 @@ export class ProductCuts {
     const tiles = work.segments.reduce((sum, { inner }) => sum + Math.ceil(n(inner) / BK), 0);
     // parts are written and read once; that may be half of what the product reads
     const read = productWork(work, { BN }, { M: tokens }).bytes;
-    const ring = schedule.warps > 0 ? unitBytes(schedule, unitTypeOf(work)) : 0;
+    const type = unitTypeOf(work);
+    const ring = type && schedule.warps > 0 ? unitBytes(schedule, type) : 0;
     const each = Math.min(BLOCKS_EACH, blocksAtOnce(ring, device));
     return Math.min(
       Math.ceil((each * device.multiprocessors) / blocks),

@@ -2,7 +2,8 @@ import { bytesOfEach } from '../../kernel/device/blocks.js';
 import { leastOf } from '../../kernel/device/cuda-devices.js';
 import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
-import type { DeviceProfile, KernelPlan, Launch, TileSchedule } from '../../kernel/model/types.js';
+import type { DeviceProfile, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
+import { ringOfCores } from '../../kernel/plan/schedule.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 import { DECLARED_BYTES } from '../../kernel/print/cuda/shared-memory.js';
 import { ProductCuts } from './cut.js';
@@ -12,43 +13,37 @@ const BLOCKS_AT_ONCE = 2;
 
 /**
  * The plan as it is emitted: products of too few blocks are cut into parts (ProductCuts), and schedules are those of the
- * kernels: matrix units (mma.sync) for products of narrow operands and, with `tf32`, for the float32 products over tokens;
- * CUDA cores for the rest. Products of factors alone in float32 stay exact.
+ * kernels: matrix units (mma.sync) for products of narrow operands and of float32 that is rounded, CUDA cores for the rest.
  * Kernels run on devices of all `architectures`. With sm_90a among them a product whose planned schedule is one of warpgroups keeps
  * it, for devices that have warpgroups.
  */
-export function loweredPlan(
-  plan: KernelPlan,
-  tf32: boolean,
-  architectures: readonly string[] = [],
-): KernelPlan {
+export function loweredPlan(plan: KernelPlan, architectures: readonly string[] = []): KernelPlan {
   const least = leastOf(plan.device, architectures);
   const warpgroups = architectures.includes('sm_90a');
-  const lower = (launches: readonly Launch[], rounds: boolean) =>
+  const lower = (launches: readonly Launch[]) =>
     launches.map((launch): Launch => {
-      const lowered = { ...launch, schedule: scheduleOf(launch, least, rounds) };
+      const lowered = { ...launch, schedule: scheduleOf(launch, least) };
       const { work, schedule } = launch;
       const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
       return keeps ? { ...lowered, warpgroups: schedule } : lowered;
     });
   const cuts = new ProductCuts({ ...plan, device: least });
-  const each = (launches: readonly Launch[], rounds: boolean) =>
-    lower(launches, rounds).flatMap((launch) => cuts.of(launch));
+  const each = (launches: readonly Launch[]) => lower(launches).flatMap((launch) => cuts.of(launch));
   const lowered = {
     ...plan,
-    prologue: each(plan.prologue, false),
+    prologue: each(plan.prologue),
     regions: plan.regions.map((region) => ({
       ...region,
-      forward: each(region.forward, tf32),
-      backward: each(region.backward, tf32),
+      forward: each(region.forward),
+      backward: each(region.backward),
     })),
-    epilogue: each(plan.epilogue, false),
+    epilogue: each(plan.epilogue),
     ...(plan.merging
       ? {
           merging: {
-            merge: each(plan.merging.merge, false),
-            unmerge: each(plan.merging.unmerge, false),
-            forward: plan.merging.forward.map((launches) => each(launches, tf32)),
+            merge: each(plan.merging.merge),
+            unmerge: each(plan.merging.unmerge),
+            forward: plan.merging.forward.map(each),
           },
         }
       : {}),
@@ -57,20 +52,20 @@ export function loweredPlan(
 }
 
 /**
- * The schedule that is emitted for a planned one; `tf32`: float32 products may be rounded. A ring of tiles leaves room for a second block, but
+ * The schedule that is emitted for a planned one. A ring of tiles leaves room for a second block, but
  * where two of the shortest do not fit.
  */
-export function scheduleOf(
-  { work, schedule, family }: Launch,
-  device: DeviceProfile,
-  tf32: boolean,
-): TileSchedule {
+export function scheduleOf({ work, schedule, family }: Launch, device: DeviceProfile): TileSchedule {
   if (family === 'blas' || family === 'rows' || work.kind === 'einsum' || work.kind === 'finish')
     return schedule;
   const scalar = scalarSchedule(schedule, DECLARED_BYTES);
   if (work.kind !== 'product' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);
-  if (type === 'tf32' && !tf32) return scalar;
+  if (!type) return ringOfCores(schedule) && takesRing(work) ? schedule : scalar;
   const within = (blocks: number) => unitSchedule(schedule, type, bytesOfEach(blocks, device));
   return within(BLOCKS_AT_ONCE) ?? within(1) ?? scalar;
 }
+
+/** Whether tiles of a float32 product lie in a ring. Rows of one adapter are padded to tiles, which are smaller without. */
+const takesRing = ({ segments }: Product): boolean =>
+  segments.every(({ a, b }) => !b.matrix.packed && !a.perRowBlock && !b.perRowBlock);

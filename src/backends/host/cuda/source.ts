@@ -41,7 +41,6 @@ export function sourceText(
   optimizer: ElementwiseDef,
   steps: readonly FactorStep[],
   narrowed: readonly FactorCast[],
-  tf32: boolean,
 ): string {
   const properties = propertiesOf(plan, twins.size > 0);
   const corrections = Object.keys(optimizer.corrections).length > 0;
@@ -81,7 +80,7 @@ export function sourceText(
         ...tablesText(plan, steps.length, maps, number, properties),
         ...(properties.rows ? rowTables(plan, number) : []),
       ],
-      products: properties.library ? productTable(plan, tf32, number) : [],
+      products: properties.library ? productTable(plan, number) : [],
       large: large.map(allowText),
       shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],
       warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],

@@ -217,7 +217,7 @@ function joined(
 ): KindLaunch | null {
   if (a?.work.kind !== 'reduce' || b?.work.kind !== 'reduce') return null;
   const work = { kind: 'reduce', jobs: [...a.work.jobs, ...b.work.jobs] } as const;
-  return stepOf({ ...a, name, work }, { ...setting, tf32: false });
+  return stepOf({ ...a, name, work }, setting);
 }
 
 const OPERANDS: Readonly<Record<string, string>> = {

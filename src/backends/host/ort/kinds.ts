@@ -85,13 +85,11 @@ export interface OperatorTarget {
   readonly target: Target;
   /** the device that has least, of those that kernels run on */
   readonly least: DeviceProfile;
-  /** float32 products over tokens may be rounded */
-  readonly tf32: boolean;
 }
 
 /** A launch with the schedule that is emitted for it. */
-export function stepOf(launch: Launch, { target, least, tf32 }: OperatorTarget): KindLaunch {
-  const written = { ...launch, schedule: scheduleOf(launch, least, tf32) };
+export function stepOf(launch: Launch, { target, least }: OperatorTarget): KindLaunch {
+  const written = { ...launch, schedule: scheduleOf(launch, least) };
   return { kernel: kernelOf(written), grid: gridFor(written, target.tokens) };
 }
 
@@ -102,8 +100,8 @@ export const productStep = (setting: OperatorTarget, wanted: ProductRequest): Ki
  * Columns of the tile of a product: a tile at least as wide as the rank can be multiplied once more before it is
  * stored.
  */
-export const tileOf = ({ target, least, tf32 }: OperatorTarget, wanted: ProductRequest): number =>
-  scheduleOf(productLaunch(target, wanted), least, tf32).BN;
+export const tileOf = ({ target, least }: OperatorTarget, wanted: ProductRequest): number =>
+  scheduleOf(productLaunch(target, wanted), least).BN;
 
 /** Rounds a factor to the type of the layer. */
 export function castStep(

@@ -34,13 +34,19 @@ import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.j
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
  * these instead of the functions' bodies; others run the bodies. Kernels run on `least` too. None for packed weights; no files where there are no others.
  */
-export function ortOperators(plan: KernelPlan, least: DeviceProfile, tf32: boolean): readonly EmittedFile[] {
+export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly EmittedFile[] {
   const kinds = layerKindsOf(plan);
   if (kinds.length === 0) return [];
   const { dtype } = plan;
   const training = plan.purpose === 'train';
-  const target: Target = { device: plan.device, db: plan.device.tiles, dtype, tokens: plan.tokens };
-  const setting: OperatorTarget = { target, least, tf32 };
+  const target: Target = {
+    device: plan.device,
+    db: plan.device.tiles,
+    dtype,
+    tokens: plan.tokens,
+    ...(plan.rounding ? { rounding: plan.rounding } : {}),
+  };
+  const setting: OperatorTarget = { target, least };
   const steps = kinds.map((kind, index) => {
     const core = dtype === 'f32' ? coreOf(kind) : null;
     return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);

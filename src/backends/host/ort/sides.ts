@@ -106,7 +106,7 @@ export function termSteps(
       return { value: arrayOf(buffer, letters, kind), name: `V${count}`, launch: name(buffer) };
     },
   });
-  return launches.map((launch) => stepOf(launch, { ...setting, tf32: false }));
+  return launches.map((launch) => stepOf(launch, setting));
 }
 
 /**

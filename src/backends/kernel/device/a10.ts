@@ -7,7 +7,7 @@ export const A10: DeviceProfile = {
   target: 'sm_86',
   api: 'cuda',
   platform: 'CUDA',
-  flops: { f32: 28e12, f16: 112e12, bf16: 112e12 },
+  flops: { f32: 28e12, tf32: 56e12, f16: 112e12, bf16: 112e12 },
   bytesPerSecond: 0.54e12,
   launchSeconds: 2.5e-6,
   cacheBytes: 6 << 20,

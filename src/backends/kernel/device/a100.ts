@@ -7,7 +7,7 @@ export const A100: DeviceProfile = {
   target: 'sm_80',
   api: 'cuda',
   platform: 'CUDA',
-  flops: { f32: 17e12, f16: 265e12, bf16: 265e12 },
+  flops: { f32: 17e12, tf32: 132e12, f16: 265e12, bf16: 265e12 },
   bytesPerSecond: 1.4e12,
   launchSeconds: 2.5e-6,
   cacheBytes: 40 << 20,
@@ -16,6 +16,6 @@ export const A100: DeviceProfile = {
   multiprocessors: 108,
   storageBuffers: 64,
   features: ['mma', 'cp.async', 'subgroups', 'library', 'packed'],
-  source: 'nominal rates less 15 % (f32, f16, bf16) and 10 % (memory); not measured',
+  source: 'nominal rates less 15 % (f32, tf32, f16, bf16) and 10 % (memory); not measured',
   tiles: cudaTiles('sm_80', MMA_GEMM),
 };

@@ -18,17 +18,18 @@ const COMMON: readonly TileEntry[] = [
   ['reducePartials', 'any', [256, 1, 1, 32, 1, 1, 1, 8, 1]],
 ];
 
-/** One block tile for small, one for large problems of the f32 products on CUDA cores. */
+/** float32 on CUDA cores: tiles in a ring, in vectors of four */
 const FLOAT32: readonly TileEntry[] = [
   // gradients of cores: few results of a long sum, which is cut into parts; rows of tiles begin in different banks
   ['rankBatched', 'cols<=16', [16, 16, 64, 1, 1, 1, 1, 0, 1, 4]],
-  ['gemm', 'rows<=64', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
-  ['gemm', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
-  ['gemv', 'any', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
-  ['skinny', 'any', [64, 32, 16, 16, 32, 4, 2, 4, 1]],
-  ['skinnyT', 'inner<=256', [16, 64, 16, 16, 16, 4, 2, 4, 1]],
-  ['skinnyT', 'any', [16, 64, 16, 16, 16, 4, 2, 4, 16]],
-  ['rankBatched', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
+  ['gemm', 'rows<=16', [16, 128, 16, 2, 8, 4, 4, 0, 1]],
+  ['gemm', 'rows<=64', [32, 128, 16, 4, 8, 4, 4, 0, 1]],
+  ['gemm', 'any', [128, 128, 16, 8, 8, 4, 3, 0, 1]],
+  ['gemv', 'any', [16, 128, 16, 2, 8, 4, 4, 0, 1]],
+  ['skinny', 'any', [64, 32, 16, 4, 4, 4, 4, 0, 1]],
+  ['skinnyT', 'inner<=256', [16, 64, 16, 4, 4, 4, 4, 0, 1]],
+  ['skinnyT', 'any', [16, 64, 16, 4, 4, 4, 4, 0, 16]],
+  ['rankBatched', 'any', [64, 64, 16, 4, 4, 4, 3, 0, 1]],
   ['reducePartials', 'any', [256, 1, 1, 32, 1, 1, 1, 8, 1]],
 ];
 
@@ -39,6 +40,14 @@ export const MMA_GEMM: readonly TileEntry[] = [
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
   ['gemm', 'any', [128, 128, 32, 64, 64, 4, 4, 4, 1]],
 ];
+
+/** float32 on matrix units: tiles of as many bytes as those of 16 bits */
+const TF32: readonly TileEntry[] = [...MMA_GEMM, ...COMMON].flatMap(
+  ([family, bucket, tiles]): TileEntry[] => {
+    const [BM, BN, BK, ...rest] = tiles;
+    return family === 'reducePartials' ? [] : [[family, bucket, [BM, BN, BK / 2, ...rest]]];
+  },
+);
 
 /** wgmma m64n256k16: one producer and two consumer warpgroups */
 const WGMMA_GEMM: readonly TileEntry[] = [
@@ -55,6 +64,7 @@ const WGMMA_GEMM: readonly TileEntry[] = [
  */
 export const cudaTiles = (target: string, gemm: readonly TileEntry[]): readonly ScheduleRow[] => [
   ...scheduleRows(target, ['f16', 'bf16'], [...gemm, ...COMMON]),
+  ...scheduleRows(target, ['tf32'], TF32),
   ...scheduleRows(target, ['f32'], FLOAT32),
 ];
 

@@ -7,7 +7,7 @@ export const L4: DeviceProfile = {
   target: 'sm_89',
   api: 'cuda',
   platform: 'CUDA',
-  flops: { f32: 27e12, f16: 109e12, bf16: 109e12 },
+  flops: { f32: 27e12, tf32: 54e12, f16: 109e12, bf16: 109e12 },
   bytesPerSecond: 0.27e12,
   launchSeconds: 2.5e-6,
   cacheBytes: 48 << 20,

@@ -7,7 +7,7 @@ export const RTX_3090: DeviceProfile = {
   target: 'sm_86',
   api: 'cuda',
   platform: 'CUDA',
-  flops: { f32: 32e12, f16: 64e12, bf16: 64e12 },
+  flops: { f32: 32e12, tf32: 32e12, f16: 64e12, bf16: 64e12 },
   bytesPerSecond: 0.84e12,
   launchSeconds: 2.5e-6,
   cacheBytes: 6 << 20,

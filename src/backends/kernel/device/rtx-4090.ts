@@ -7,7 +7,7 @@ export const RTX_4090: DeviceProfile = {
   target: 'sm_89',
   api: 'cuda',
   platform: 'CUDA',
-  flops: { f32: 74e12, f16: 148e12, bf16: 148e12 },
+  flops: { f32: 74e12, tf32: 74e12, f16: 148e12, bf16: 148e12 },
   bytesPerSecond: 0.91e12,
   launchSeconds: 2.5e-6,
   cacheBytes: 72 << 20,

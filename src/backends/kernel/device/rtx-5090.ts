@@ -7,7 +7,7 @@ export const RTX_5090: DeviceProfile = {
   target: 'sm_120',
   api: 'cuda',
   platform: 'CUDA',
-  flops: { f32: 90e12, f16: 190e12, bf16: 190e12 },
+  flops: { f32: 90e12, tf32: 94e12, f16: 190e12, bf16: 190e12 },
   bytesPerSecond: 1.6e12,
   launchSeconds: 2.5e-6,
   cacheBytes: 96 << 20,

@@ -1,4 +1,4 @@
-import type { Family, KernelDtype, ScheduleRow, TileSchedule } from '../model/types.js';
+import type { Family, ScheduleRow, TileSchedule } from '../model/types.js';
 
 type Tiles = readonly [
   BM: number,
@@ -18,7 +18,7 @@ export type TileEntry = readonly [family: Family, bucket: string, tiles: Tiles];
 /** Rows of one target. Rows of one family are tried in order; the first whose shape class fits and that the device can run is taken. */
 export function scheduleRows(
   target: string,
-  dtypes: readonly KernelDtype[],
+  dtypes: readonly ScheduleRow['dtype'][],
   entries: readonly TileEntry[],
 ): ScheduleRow[] {
   return dtypes.flatMap((dtype) =>

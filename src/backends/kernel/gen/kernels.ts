@@ -3,10 +3,11 @@ import { refused } from '../../codes/kernel-ir.js';
 import type { Kernel } from '../ir/kir.js';
 import type { Launch, TileSchedule } from '../model/types.js';
 import { lengthOf } from '../plan/cost.js';
-import { SCALAR_TILE } from '../plan/schedule.js';
+import { ringOfCores, SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
 import { allInVectors, tilesInVectors } from '../plan/vectors.js';
 import { ofWarpgroups } from '../plan/warpgroup-schedule.js';
+import { coreProductKernel } from './core-product.js';
 import { einsumGrid, einsumKernel } from './einsum.js';
 import { finishKernel } from './finish.js';
 import { gemvKernel } from './gemv.js';
@@ -44,6 +45,7 @@ function bare(launch: Launch): Kernel {
   if (launch.schedule.gemv) return gemvKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   if (launch.schedule.warps > 0) return unitProductKernel(launch);
+  if (ringOfCores(launch.schedule)) return coreProductKernel(launch);
   return tilesInVectors(launch.schedule) && allInVectors(launch.work)
     ? vectorProductKernel(launch)
     : productKernel(launch);
@@ -73,7 +75,7 @@ export function gridOf(
  * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
  */
 export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSchedule {
-  if (schedule.warps === 0) return { ...schedule, vec: 1 };
+  if (schedule.warps === 0 && !ringOfCores(schedule)) return { ...schedule, vec: 1 };
   const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);

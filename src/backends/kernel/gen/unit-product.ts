@@ -3,295 +3,97 @@ import { refused } from '../../codes/kernel-ir.js';
 import {
   type ArrayDecl,
   add,
-  type Bool,
-  barrier,
-  comment,
   define,
   div,
-  id,
   type Kernel,
-  loop,
-  lt,
-  min,
   mod,
   mul,
   ref,
   repeat,
   type Stmt,
-  sub,
   type U32,
   u32,
 } from '../ir/kir.js';
-import { UNIT, UNIT_INNER, UNIT_RESULTS, type UnitType, WARP } from '../ir/units.js';
-import type { Launch, Product, Segment } from '../model/types.js';
+import {
+  elementOf,
+  type FragmentDecl,
+  UNIT,
+  UNIT_INNER,
+  UNIT_RESULTS,
+  type UnitType,
+  WARP,
+} from '../ir/units.js';
+import type { Launch, Operand, TileSchedule } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
-import { storeResults } from './epilogue.js';
-import { PackedTile, packedArrays } from './packed-tile.js';
-import { Parameters } from './parameters.js';
-import { aboutProduct, productIn } from './product-work.js';
+import type { Results } from './epilogue.js';
+import { productIn } from './product-work.js';
+import { type Multiplier, type RingTiles, ringKernel } from './ring-product.js';
 import { unitResults } from './unit-results.js';
 import { unitTypeOf } from './unit-schedule.js';
-import { bring, inVectors, type TileShape, tileElements, tileShape } from './unit-tiles.js';
+import { type TileShape, tileShape } from './unit-tiles.js';
 
 /**
- * The kernel of a product for matrix units (tier T1: `mma.sync`, `ldmatrix`, `cp.async`; sm_80 and up). A block of `warps`
- * warps computes BM x BN results, a warp TM x TN of them. Tiles of both operands are in a ring of `stages`: while one is
- * multiplied, the next ones are being loaded. Segments of the inner dimension follow each other in one ring (concat-K): the
- * loader turns from (x, W) to (P, L') at a tile's boundary, which is the same for the whole block. Tiles keep the order of
- * memory; rows are padded so that eight of them lie in different banks. Throws LOTR6101 for a product that is chained or
- * widened.
+ * The kernel of a product for matrix units (tier T1: `mma.sync`, `ldmatrix`, tiles in a ring; sm_80 and up). A block of `warps`
+ * warps computes BM x BN results, a warp TM x TN of them. Tiles keep the order of memory; rows are padded so that eight of them
+ * lie in different banks. Throws LOTR6101 for a product that is chained or widened, or whose operands are float32 and stay so.
  */
 export function unitProductKernel(launch: Launch): Kernel {
   const work = productIn(launch);
   if (work.chain || work.widen)
     return fail(refused({ launch: launch.name, why: 'matrix units take no chained or widened product' }));
-  return new UnitProduct(launch, work).kernel();
+  const type = unitTypeOf(work);
+  if (!type) return fail(refused({ launch: launch.name, why: 'matrix units multiply no float32' }));
+  return ringKernel(launch, work, new Units(launch.schedule, type));
 }
 
-/** Rows of tiles that blocks go down before the next column. */
-const RASTER = 8;
-
-/** A segment as it is brought in: the shapes of its tiles and whether they come in vectors. */
-interface SegmentTiles {
-  readonly segment: Segment;
-  readonly index: number;
-  readonly a: TileShape;
-  readonly b: TileShape;
-  /** how b is unpacked; null: its numbers are stored as they are */
-  readonly packed: PackedTile | null;
-}
-
-/** What is done for a tile of a segment: `name` for names, its first element of the inner dimension, and its place in the ring. */
-type Bringing = (plan: SegmentTiles, name: string, k0: U32, stage: U32) => readonly Stmt[];
-
-class UnitProduct {
-  readonly #params = new Parameters();
-  readonly #type: UnitType;
-  readonly #threads: number;
-  readonly #runs: SegmentTiles[][] = [];
-  readonly #lane = ref('u32', 'lane');
-  readonly #row0 = ref('u32', 'row0');
-  readonly #col0 = ref('u32', 'col0');
+/** Matrix units of the warps of a block. */
+class Units implements Multiplier {
+  readonly elem: Multiplier['elem'];
+  readonly threads: number;
+  readonly how: string;
+  readonly registers: readonly ArrayDecl[];
+  readonly fragments: readonly FragmentDecl[];
   readonly #warpRow = ref('u32', 'warp_row');
   readonly #warpCol = ref('u32', 'warp_col');
-  readonly #rows: U32;
-  readonly #cols: U32;
-  readonly #sizeA: number;
-  readonly #sizeB: number;
 
   constructor(
-    readonly launch: Launch,
-    readonly work: Product,
+    readonly schedule: TileSchedule,
+    readonly type: UnitType,
   ) {
-    const { BM, BN, BK, warps } = launch.schedule;
-    this.#type = unitTypeOf(work);
-    this.#threads = warps * WARP;
-    this.#rows = this.#params.length(work.rows);
-    this.#cols = this.#params.length(work.cols);
-    // neighbours whose tiles are stored alike share a ring
-    for (const [index, segment] of work.segments.entries()) {
-      const a = tileShape(segment.a, BM, BK, true, this.#type);
-      const b = tileShape(segment.b, BK, BN, false, this.#type);
-      const last = this.#runs.at(-1)?.[0];
-      const alike = last?.a.transposed === a.transposed && last.b.transposed === b.transposed;
-      const { matrix } = segment.b;
-      const packed = matrix.packed
-        ? new PackedTile(
-            launch.name,
-            this.#params.packed(matrix, matrix.packed),
-            matrix.packed,
-            b,
-            this.#threads,
-          )
-        : null;
-      const plan = { segment, index, a, b, packed };
-      if (alike) this.#runs.at(-1)!.push(plan);
-      else this.#runs.push([plan]);
-    }
-    const plans = this.#runs.flat();
-    this.#sizeA = Math.max(...plans.map(({ a }) => tileElements(a)));
-    this.#sizeB = Math.max(...plans.map(({ b }) => tileElements(b)));
-  }
-
-  kernel(): Kernel {
-    const { schedule, name } = this.launch;
-    const elem = this.#type === 'tf32' ? {} : { elem: this.#type };
-    const ring = { space: 'workgroup', stages: schedule.stages, ...elem } as const;
-    const { TM, TN, stages } = schedule;
-    const arrays: ArrayDecl[] = [
-      { name: 'tile_a', size: stages * this.#sizeA, ...ring },
-      { name: 'tile_b', size: stages * this.#sizeB, ...ring },
-      { name: 'acc', space: 'register', size: (TM * TN) / WARP },
-      ...packedArrays(this.#runs.flat().flatMap(({ packed }) => packed ?? [])),
+    const { TM, TN, warps } = schedule;
+    this.elem = elementOf(type);
+    this.threads = warps * WARP;
+    this.how = `tiles ${scheduleText(schedule)}, matrix units in ${type}`;
+    this.registers = [{ name: 'acc', space: 'register', size: (TM * TN) / WARP }];
+    this.fragments = [
+      { name: 'part_a', part: 'a', type, count: TM / UNIT.rows },
+      { name: 'part_b', part: 'b', type, count: TN / UNIT.cols },
     ];
-    const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
-    return {
-      name,
-      about: aboutProduct(
-        this.launch,
-        this.work,
-        `tiles ${scheduleText(schedule)}, matrix units in ${this.#type}`,
-      ),
-      workgroup: [this.#threads, 1, 1],
-      ...this.#params.list(),
-      arrays,
-      fragments: [
-        { name: 'part_a', part: 'a', type: this.#type, count: TM / UNIT.rows },
-        { name: 'part_b', part: 'b', type: this.#type, count: TN / UNIT.cols },
-      ],
-      body: [...this.#places(), ...body],
-    };
   }
 
-  #places(): Stmt[] {
-    const { BN, TM, TN } = this.launch.schedule;
-    const [warp, across] = [div(this.#lane, u32(WARP)), u32(BN / TN)];
+  shape(operand: Operand, rows: number, cols: number, rowsOuter: boolean): TileShape {
+    return tileShape(operand, rows, cols, rowsOuter, this.elem);
+  }
+
+  places(lane: U32): Stmt[] {
+    const { BN, TM, TN } = this.schedule;
+    const [warp, across] = [div(lane, u32(WARP)), u32(BN / TN)];
     return [
-      define('lane', id('local', 0)),
-      ...this.#tiles(),
-      ...this.#params.lookups,
       define('warp_row', mul(div(warp, across), u32(TM))),
       define('warp_col', mul(mod(warp, across), u32(TN))),
     ];
   }
 
-  /**
-   * The tile of a block. Blocks go down eight rows of tiles before they go on to the next column, so that those that run together
-   * read the same rows and columns.
-   */
-  #tiles(): Stmt[] {
-    const { BM, BN } = this.launch.schedule;
-    const { cols, parts } = this.work;
-    const across = typeof cols === 'number' ? Math.ceil(cols / BN) : 0;
-    if (across < 2 || parts > 1)
-      return [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
-    const rows = div(add(this.#rows, u32(BM - 1)), u32(BM));
-    const [block, first, tall] = [ref('u32', 'block'), ref('u32', 'first_tile'), ref('u32', 'tall')];
-    const own = mod(block, u32(RASTER * across));
-    return [
-      define('block', add(mul(id('group', 1), u32(across)), id('group', 0))),
-      define('first_tile', mul(div(block, u32(RASTER * across)), u32(RASTER))),
-      define('tall', min(sub(rows, first), u32(RASTER))),
-      define('row0', mul(add(first, mod(own, tall)), u32(BM))),
-      define('col0', mul(div(own, tall), u32(BN))),
-    ];
-  }
-
-  /** Segments that share a ring: fill all stages but one, then bring the tile after those while one is multiplied. */
-  #run(run: readonly SegmentTiles[], number: number): Stmt[] {
-    const { BK, stages } = this.launch.schedule;
-    const n = `${number}`;
-    const split = this.work.parts > 1;
-    const counts = run.map(({ segment }) =>
-      div(add(this.#params.length(segment.inner), u32(BK - 1)), u32(BK)),
-    );
-    // the first tile of each segment, and the end of those that this block multiplies
-    const firsts = counts.map((_, at) => counts.slice(0, at).reduce(add, u32(0)));
-    const [from, to] = [
-      split ? ref('u32', `from_${n}`) : u32(0),
-      ref('u32', `${split ? 'to' : 'tiles'}_${n}`),
-    ];
-    const names = run.map(({ segment: { a, b } }) => `${a.matrix.buffer} ${b.matrix.buffer}`);
-    const inSegments = (t: U32, plans: readonly SegmentTiles[], when: string, body: Bringing): Stmt[] =>
-      plans.map((plan): Stmt => {
-        const at = run.indexOf(plan);
-        const k0 = mul(sub(t, firsts[at]!), u32(BK));
-        const name = `${when}${plan.index}`;
-        const stage = define(`stage_${name}`, mod(t, u32(stages)));
-        const own = at + 1 < run.length ? firsts[at + 1]! : to;
-        const cond = within(t, firsts[at]!, split && own !== to ? min(own, to) : own);
-        return { s: 'if', cond, body: [stage, ...body(plan, name, k0, ref('u32', `stage_${name}`))] };
-      });
-    const issue = (t: U32, when: string) => inSegments(t, run, when, (...tile) => this.#bring(...tile));
-    // words wait in registers while a tile is multiplied, and are unpacked after that
-    const packed = run.filter((plan) => plan.packed);
-    const unpack = (t: U32, when: string) =>
-      inSegments(t, packed, `${when}unpacked_`, ({ packed: tile }, name, _, stage) =>
-        tile!.unpack(name, 'tile_b', mul(stage, u32(this.#sizeB)), this.#lane),
-      );
-    return [
-      comment(
-        `${names.join(', then ')}: ${BK} of the inner dimension in a tile, ${stages} tiles in the ring`,
-      ),
-      ...(split ? this.#share(counts.reduce(add), n) : [define(`tiles_${n}`, counts.reduce(add))]),
-      loop(`t0_${n}`, from, add(from, u32(stages - 1)), u32(1), (t) => [
-        ...issue(t, 'first_'),
-        ...unpack(t, 'first_'),
-        { s: 'commit' },
-      ]),
-      loop(`t_${n}`, from, to, u32(1), (t) => [
-        { s: 'wait', pending: stages - 2 },
-        barrier,
-        define(`next_${n}`, add(t, u32(stages - 1))),
-        ...issue(ref('u32', `next_${n}`), 'next_'),
-        { s: 'commit' },
-        define(`stage_${n}`, mod(t, u32(stages))),
-        ...this.#multiply(run[0]!, n, ref('u32', `stage_${n}`)),
-        ...unpack(ref('u32', `next_${n}`), 'next_'),
-      ]),
-      ...(number + 1 < this.#runs.length ? [{ s: 'wait', pending: 0 } as const, barrier] : []),
-    ];
-  }
-
-  /** Of the tiles of a ring those that belong to this block, where the inner dimension is split. */
-  #share(tiles: U32, n: string): Stmt[] {
-    const share = div(add(tiles, u32(this.work.parts - 1)), u32(this.work.parts));
-    return [
-      // the last blocks may have nothing
-      define(`from_${n}`, min(mul(id('group', 2), share), tiles)),
-      define(`to_${n}`, min(add(ref('u32', `from_${n}`), share), tiles)),
-    ];
-  }
-
-  #bring({ segment, a, b, packed }: SegmentTiles, name: string, k0: U32, stage: U32): Stmt[] {
-    const { inner } = segment;
-    const length = this.#params.length(inner);
-    const [type, lane, threads] = [this.#type, this.#lane, this.#threads];
-    const shared = { type, lane, threads };
-    const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
-    const first = [k0, this.#col0] as const;
-    const tileB = () =>
-      bring({
-        ...shared,
-        name: `b_${name}`,
-        array: 'tile_b',
-        base: mul(stage, u32(this.#sizeB)),
-        shape: b,
-        read: this.#params.operand(segment.b, length, this.#cols, this.#row0),
-        i0: first[0],
-        j0: first[1],
-        rows: length,
-        cols: this.#cols,
-        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, type),
-      });
-    return [
-      bring({
-        ...shared,
-        name: `a_${name}`,
-        array: 'tile_a',
-        base: mul(stage, u32(this.#sizeA)),
-        shape: a,
-        read: readA,
-        i0: this.#row0,
-        j0: k0,
-        rows: this.#rows,
-        cols: length,
-        vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, type),
-      }),
-      packed ? packed.fetch(`b_${name}`, first, this.#lane) : tileB(),
-    ];
-  }
-
   /** acc += tile_a tile_b for the TM x TN of a warp. */
-  #multiply({ a, b }: SegmentTiles, n: string, stage: U32): Stmt[] {
-    const { BK, TM, TN } = this.launch.schedule;
-    const inner = UNIT_INNER[this.#type];
+  multiply({ a, b }: RingTiles, n: string, first: { readonly a: U32; readonly b: U32 }): Stmt[] {
+    const { BK, TM, TN } = this.schedule;
+    const inner = UNIT_INNER[this.type];
     const [down, across] = [TM / UNIT.rows, TN / UNIT.cols];
     // two fragments of 16-bit elements in one load
-    const wide = this.#type !== 'tf32' && across % 2 === 0 ? 2 : 1;
-    const place = (size: number, { pitch, transposed }: TileShape, row: U32, col: U32) => {
+    const wide = this.elem !== 'f32' && across % 2 === 0 ? 2 : 1;
+    const place = (from: U32, { pitch, transposed }: TileShape, row: U32, col: U32) => {
       const [i, j] = transposed ? [col, row] : [row, col];
-      return add(mul(stage, u32(size)), add(mul(i, u32(pitch)), j));
+      return add(from, add(mul(i, u32(pitch)), j));
     };
     return [
       repeat(`k_${n}`, BK / inner, (step) => {
@@ -303,7 +105,7 @@ class UnitProduct {
               fragment: 'part_a',
               index: i,
               tile: 'tile_a',
-              at: place(this.#sizeA, a, add(this.#warpRow, mul(i, u32(UNIT.rows))), k),
+              at: place(first.a, a, add(this.#warpRow, mul(i, u32(UNIT.rows))), k),
               stride: a.pitch,
               transposed: a.transposed,
             },
@@ -314,7 +116,7 @@ class UnitProduct {
               fragment: 'part_b',
               index: mul(j, u32(wide)),
               tile: 'tile_b',
-              at: place(this.#sizeB, b, k, add(this.#warpCol, mul(j, u32(wide * UNIT.cols)))),
+              at: place(first.b, b, k, add(this.#warpCol, mul(j, u32(wide * UNIT.cols)))),
               stride: b.pitch,
               transposed: b.transposed,
               ...(wide === 2 ? { pair: true } : {}),
@@ -339,17 +141,13 @@ class UnitProduct {
   }
 
   /** Where the results of a thread lie follows from the unit: see UNIT_RESULTS. */
-  #results(): Stmt[] {
-    const { TM, TN } = this.launch.schedule;
+  results(lane: U32): Pick<Results, 'row' | 'col' | 'each'> {
+    const { TM, TN } = this.schedule;
     const across = TN / UNIT.cols;
-    const own = mod(this.#lane, u32(WARP));
-    return storeResults(this.#params, this.work, {
-      array: 'acc',
-      row: add(add(this.#row0, this.#warpRow), div(own, u32(4))),
-      col: add(add(this.#col0, this.#warpCol), mul(mod(own, u32(4)), u32(2))),
-      rows: this.#rows,
-      cols: this.#cols,
-      paired: true,
+    const own = mod(lane, u32(WARP));
+    return {
+      row: add(this.#warpRow, div(own, u32(4))),
+      col: add(this.#warpCol, mul(mod(own, u32(4)), u32(2))),
       each: (result, width) => [
         repeat('out_i', TM / UNIT.rows, (i) => [
           repeat('out_j', across, (j) =>
@@ -363,13 +161,6 @@ class UnitProduct {
           ),
         ]),
       ],
-    });
+    };
   }
-}
-
-/** from <= t < to */
-function within(t: U32, from: U32, to: U32): Bool {
-  const below = lt(t, to);
-  if (from.e === 'lit' && from.value === 0) return below;
-  return { type: 'bool', e: 'and', a: lt(from, add(t, u32(1))), b: below };
 }

@@ -1,29 +1,29 @@
-import { UNIT_INNER, type UnitType } from '../ir/units.js';
+import { elementOf, UNIT_INNER, type UnitType } from '../ir/units.js';
 import type { Product, TileSchedule } from '../model/types.js';
 import { vectorWidth } from './unit-tiles.js';
 
-/** In which type the matrix unit multiplies: the narrowest of the operands. */
-export function unitTypeOf({ segments }: Product): UnitType {
+/** In which type the matrix unit multiplies: the narrowest of the operands; null: float32 that is not rounded. */
+export function unitTypeOf({ segments, rounding }: Pick<Product, 'segments' | 'rounding'>): UnitType | null {
   const types = new Set(segments.flatMap(({ a, b }) => [a.matrix.dtype, b.matrix.dtype]));
-  return types.has('bf16') ? 'bf16' : types.has('f16') ? 'f16' : 'tf32';
+  return types.has('bf16') ? 'bf16' : types.has('f16') ? 'f16' : (rounding ?? null);
 }
 
 /** Shared memory of the ring of a schedule, whichever way its tiles are stored. */
 export function unitBytes({ BM, BN, BK, stages }: TileSchedule, type: UnitType): number {
   const tile = (outer: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
-  return (stages * 16 * (tile(BM) + tile(BN))) / vectorWidth(type);
+  return (stages * 16 * (tile(BM) + tile(BN))) / vectorWidth(elementOf(type));
 }
 
 /**
  * The nearest schedule that a kernel for matrix units can run, with tiles of `type` in at most `bytes` of shared
- * memory: warps of at most 64 x 64 results, as many as the tile needs, and fewer stages or shorter tiles where the ring
+ * memory: warps of at most 64 x 64 results (64 x 32 where fragments take twice the registers), as many as the tile needs, and fewer stages or shorter tiles where the ring
  * would not fit. Null for a schedule without warps.
  */
 export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: number): TileSchedule | null {
   if (schedule.warps === 0) return null;
   const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
-  const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, 64, BN)];
-  const size = 16 / vectorWidth(type);
+  const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, type === 'tf32x3' ? 32 : 64, BN)];
+  const size = 16 / vectorWidth(elementOf(type));
   const ring = (BK: number, stages: number) => unitBytes({ ...schedule, BM, BN, BK, stages }, type);
   const wanted = Math.max(schedule.stages, 2);
   const fitting = (BK: number) => {

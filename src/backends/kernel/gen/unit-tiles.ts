@@ -9,14 +9,14 @@ import {
   mod,
   mul,
   poke,
+  quarter,
   ref,
   repeat,
   type Stmt,
   type U32,
   u32,
 } from '../ir/kir.js';
-import type { UnitType } from '../ir/units.js';
-import type { Extent, Operand } from '../model/types.js';
+import type { Extent, KernelDtype, Operand } from '../model/types.js';
 import { coordinates, type OrientedView } from './parameters.js';
 
 /** A tile of an operand in workgroup memory, stored as the operand is: neighbours in memory stay neighbours. */
@@ -28,10 +28,26 @@ export interface TileShape {
   readonly pitch: number;
   /** the tile is stored as the transpose of the operand */
   readonly transposed: boolean;
+  /**
+   * Rows four apart in memory are neighbours here, and the 16 bytes of a row are turned further from one 128 bytes to the next: threads that
+   * read every fourth row ask different banks. Of f32, rows of at most 128 bytes without padding.
+   */
+  readonly spread?: true;
 }
 
 /** Elements of 16 bytes. */
-export const vectorWidth = (type: UnitType): number => (type === 'tf32' ? 4 : 8);
+export const vectorWidth = (elem: KernelDtype): number => (elem === 'f32' ? 4 : 8);
+
+/** The row in memory that has a place in a tile whose rows are spread. */
+const rowAt = ({ height }: TileShape, place: U32): U32 =>
+  add(mul(mod(place, u32(height / 4)), u32(4)), div(place, u32(height / 4)));
+
+/** Where in its row such a tile has an element, of which 16 bytes begin at `along`. */
+export function turnedAt({ width }: TileShape, place: U32, along: U32): U32 {
+  const vectors = width / 4;
+  const turns = div(place, u32(Math.max(1, 8 / vectors)));
+  return mul(mod(add(quarter(along), turns), u32(vectors)), u32(4));
+}
 
 /** The tile of rows x cols of an operand. `rowsOuter`: the rows are not the inner dimension of the product. */
 export function tileShape(
@@ -39,12 +55,12 @@ export function tileShape(
   rows: number,
   cols: number,
   rowsOuter: boolean,
-  type: UnitType,
+  elem: KernelDtype,
 ): TileShape {
   const [height, width] = transposed ? [cols, rows] : [rows, cols];
   // 8 rows of 16 bytes fill all banks once; rows that threads read in single f32 need 4 or 8 elements between them
   const innerInMemory = transposed !== rowsOuter;
-  const pad = type === 'tf32' && innerInMemory ? 4 : 8;
+  const pad = elem === 'f32' && innerInMemory ? 4 : 8;
   return { height, width, pitch: width + pad, transposed };
 }
 
@@ -54,9 +70,8 @@ export const tileElements = ({ height, pitch }: TileShape): number => height * p
  * Whether an operand can be copied 16 bytes at a time: it has the type of the tile, and its rows, and what a tile takes of
  * them, lie on multiples of 16 bytes. `along`: its length along a row of memory.
  */
-export function inVectors({ matrix, perRowBlock }: Operand, along: Extent, type: UnitType): boolean {
-  const count = vectorWidth(type);
-  const elem = type === 'tf32' ? 'f32' : type;
+export function inVectors({ matrix, perRowBlock }: Operand, along: Extent, elem: KernelDtype): boolean {
+  const count = vectorWidth(elem);
   const whole = (extent: Extent) => typeof extent === 'number' && extent % count === 0;
   return (
     matrix.dtype === elem && [matrix.offset, matrix.rowStride, along, perRowBlock?.stride ?? 0].every(whole)
@@ -79,19 +94,22 @@ export interface Bring {
   readonly cols: U32;
   readonly lane: U32;
   readonly threads: number;
-  readonly type: UnitType;
+  readonly elem: KernelDtype;
   readonly vectors: boolean;
 }
 
 /** All threads together load a tile: in asynchronous copies of 16 bytes, or element by element. */
 export function bring(bring: Bring): Stmt {
-  const { name, array, base, shape, read, lane, threads, type, vectors } = bring;
-  const step = vectors ? vectorWidth(type) : 1;
+  const { name, array, base, shape, read, lane, threads, elem, vectors } = bring;
+  const step = vectors ? vectorWidth(elem) : 1;
   const across = shape.width / step;
   const copied = (down: U32, along: U32): readonly Stmt[] => {
-    const [i, j] = shape.transposed ? [along, down] : [down, along];
+    const [height, width] = [shape.spread ? rowAt(shape, down) : down, along];
+    const [i, j] = shape.transposed ? [width, height] : [height, width];
     const [row, col] = [ref('u32', `row_${name}`), ref('u32', `col_${name}`)];
-    const index = add(base, add(mul(down, u32(shape.pitch)), along));
+    const one = vectors ? u32(0) : mod(along, u32(4));
+    const within = shape.spread ? add(turnedAt(shape, down, along), one) : along;
+    const index = add(base, add(mul(down, u32(shape.pitch)), within));
     const inside = and(lt(row, bring.rows), lt(col, bring.cols));
     const at = coordinates(read, row, col);
     return [

@@ -139,6 +139,8 @@ export interface Kernel {
   /** comment lines for readers: what is computed, the plan, the tiles */
   readonly about: readonly string[];
   readonly workgroup: readonly [number, number, number];
+  /** workgroups that a compiler leaves registers for on a multiprocessor at once */
+  readonly atOnce?: number;
   /** in binding order */
   readonly buffers: readonly BufferParam[];
   readonly uniforms: readonly UniformParam[];

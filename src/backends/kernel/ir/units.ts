@@ -6,13 +6,20 @@ import type { Bool, F32, U32, View } from './kir.js';
  * small matrix that the 32 threads of a warp hold between them; the target decides which thread holds which element.
  */
 
-/** Type in which a matrix unit multiplies; sums are f32. tf32: float32 of which 10 bits of the fraction count. */
-export type UnitType = 'bf16' | 'f16' | 'tf32';
+/**
+ * Type in which a matrix unit multiplies; sums are f32. tf32: float32 of which 10 bits of the fraction count. tf32x3: each number is the sum
+ * of two of tf32, and a product of two numbers three products, all but that of the two lesser ones.
+ */
+export type UnitType = 'bf16' | 'f16' | 'tf32' | 'tf32x3';
+
+/** Type of the elements that a fragment is loaded from. */
+export const elementOf = (type: UnitType): 'f32' | 'f16' | 'bf16' =>
+  type === 'bf16' || type === 'f16' ? type : 'f32';
 
 /** Rows and columns of one result of a matrix unit. */
 export const UNIT = { rows: 16, cols: 8 } as const;
 /** Length of the inner dimension of one step. */
-export const UNIT_INNER: Readonly<Record<UnitType, number>> = { bf16: 16, f16: 16, tf32: 8 };
+export const UNIT_INNER: Readonly<Record<UnitType, number>> = { bf16: 16, f16: 16, tf32: 8, tf32x3: 8 };
 /** Threads of a warp. */
 export const WARP = 32;
 /** Results that one thread holds of a UNIT: rows g and g + 8, columns 2 t and 2 t + 1 for thread 4 g + t. */
@@ -39,6 +46,7 @@ export interface FragmentDecl {
  *   the lowest bits of a word first;
  * - `load8`: loads eight neighbours of a buffer of floats, from a multiple of eight on, into a register array, from `index` on; zeros when
  *   the mask is false; `store8`: the same the other way round, where the mask is true;
+ * - `take`: loads four neighbouring f32 of workgroup memory, from a multiple of four on, into a register array, in one load;
  * - `commit`: ends a group of copies; `wait`: until all but the last `pending` groups have arrived.
  */
 export type UnitStmt =
@@ -97,6 +105,13 @@ export type UnitStmt =
       readonly view: View;
       readonly at: readonly U32[];
       readonly mask: Bool;
+    }
+  | {
+      readonly s: 'take';
+      readonly to: string;
+      readonly at: U32;
+      readonly array: string;
+      readonly index: U32;
     }
   | { readonly s: 'commit' }
   | { readonly s: 'wait'; readonly pending: number };

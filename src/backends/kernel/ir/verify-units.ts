@@ -1,6 +1,6 @@
 import { type ArrayDecl, add, type Expr, type Kernel, type U32, u32, type View } from './kir.js';
 import { conjuncts, type Facts, isConstant, isMultiple, isWarpUniform } from './ranges.js';
-import { type FragmentDecl, fragmentReach, UNIT, UNIT_RESULTS, type UnitStmt } from './units.js';
+import { elementOf, type FragmentDecl, fragmentReach, UNIT, UNIT_RESULTS, type UnitStmt } from './units.js';
 
 /** What the checks of a statement need from the verifier. */
 export interface UnitScope {
@@ -25,11 +25,12 @@ export interface UnitScope {
  *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
  *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside;
  *  - eight: as many numbers lie together at a multiple of eight provably, wholly inside or wholly outside;
+ *  - take: four numbers lie at a multiple of 16 bytes, and go to a register array that is indexed by constants;
  *  - packed: words that are loaded at once lie together at a multiple of their size, and what they are unpacked to lies in the array
  *    at multiples of 16 bytes, or of all numbers of a word.
  */
 export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
-  const alone = ['copy', 'fetch', 'unpack', 'load8', 'store8'].includes(stmt.s);
+  const alone = ['copy', 'fetch', 'unpack', 'load8', 'store8', 'take'].includes(stmt.s);
   if (!alone && !scope.uniformFlow)
     scope.broken('matrix unit', `a ${stmt.s} that some invocations may not reach`);
   switch (stmt.s) {
@@ -52,6 +53,9 @@ export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
     case 'store8':
       eight(stmt, scope);
       return;
+    case 'take':
+      take(stmt, scope);
+      return;
     case 'commit':
       return;
     case 'wait':
@@ -65,7 +69,7 @@ function fragment(stmt: Extract<UnitStmt, { s: 'fragment' }>, scope: UnitScope):
   const decl = numbered(stmt.fragment, stmt.index, scope);
   const tile = workgroupArray(stmt.tile, scope);
   if (!decl || !tile) return;
-  const elem = decl.type === 'tf32' ? 'f32' : decl.type;
+  const elem = elementOf(decl.type);
   if ((tile.elem ?? 'f32') !== elem)
     scope.broken('matrix unit', `${tile.name} is ${tile.elem ?? 'f32'}, ${decl.name} wants ${elem}`);
   if (!isWarpUniform(stmt.at, scope.facts))
@@ -74,7 +78,7 @@ function fragment(stmt: Extract<UnitStmt, { s: 'fragment' }>, scope: UnitScope):
   const rows = elem === 'f32' ? 1 : 8;
   if (stmt.stride % rows !== 0 || !isMultiple(stmt.at, rows, scope.facts))
     scope.broken('matrix unit', `rows of ${tile.name} do not begin at multiples of 16 bytes`);
-  if (stmt.pair && (decl.part !== 'b' || decl.type === 'tf32'))
+  if (stmt.pair && (decl.part !== 'b' || elem === 'f32'))
     scope.broken('matrix unit', `${decl.name} is not loaded in pairs`);
   if (stmt.pair && !scope.below(add(stmt.index, u32(1)), u32(decl.count)))
     scope.broken('in range', `a number of ${decl.name}, of ${decl.count}`);
@@ -168,6 +172,25 @@ function unpack(stmt: Extract<UnitStmt, { s: 'unpack' }>, scope: UnitScope): voi
   if (!scope.below(add(index, u32(count * numbers - 1)), u32(array.size)))
     scope.broken('in range', `unpacked numbers reach beyond ${array.name}, of ${array.size}`);
   scope.writes(array);
+}
+
+function take(stmt: Extract<UnitStmt, { s: 'take' }>, scope: UnitScope): void {
+  for (const part of [stmt.at, stmt.index]) scope.expr(part);
+  const array = workgroupArray(stmt.array, scope);
+  const to = scope.kernel.arrays.find(({ name, space }) => name === stmt.to && space === 'register');
+  if (!to) scope.broken('defined', `there is no register array ${stmt.to}`);
+  if (!array || !to) return;
+  if ((array.elem ?? 'f32') !== 'f32' || array.vector)
+    scope.broken('copy', `${array.name} holds no single numbers of f32`);
+  if (!isMultiple(stmt.index, 4, scope.facts))
+    scope.broken('copy', `four numbers of ${array.name} may not lie together at a multiple of 16 bytes`);
+  if (!scope.below(add(stmt.index, u32(3)), u32(array.size)))
+    scope.broken('in range', `four numbers reach beyond ${array.name}, of ${array.size}`);
+  if (!isConstant(stmt.at, scope.facts))
+    scope.broken('constant index', `${to.name} is indexed by a variable`);
+  if (!scope.below(add(stmt.at, u32(3)), u32(to.size)))
+    scope.broken('in range', `an index of ${to.name}, of ${to.size}`);
+  scope.reads(array);
 }
 
 /** `count` words of a register array. */

@@ -34,9 +34,14 @@ export function runLaunch({ name, work, schedule }: Launch, memory: Memory, boun
 }
 
 /** Which part of a product an element of the inner dimension of a segment belongs to. */
-function partsOf({ segments, parts }: Product, { BK, warps }: TileSchedule, n: (extent: Extent) => number) {
+function partsOf(
+  { segments, parts }: Product,
+  { BK, warps, stages }: TileSchedule,
+  n: (extent: Extent) => number,
+) {
   // without matrix units every segment is cut by itself; with them, the tiles of neighbours that are stored alike
-  if (warps === 0)
+  // tiles that pass no ring are cut segment by segment
+  if (warps === 0 && stages === 1)
     return segments.map(({ inner, b }) => {
       // a part begins with a word
       const least = b.matrix.packed ? 32 / b.matrix.packed.bits : 1;

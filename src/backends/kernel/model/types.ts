@@ -14,6 +14,9 @@ export type KernelDtype = 'f32' | 'f16' | 'bf16';
 /** A length known when the plan is made, or the name of a uniform that holds it at launch ("M"). */
 export type Extent = number | string;
 
+/** How float32 operands of products over tokens are rounded for matrix units: see UnitType of the kernel IR. */
+export type UnitRounding = 'tf32' | 'tf32x3';
+
 export type Activation = 'relu' | 'gelu' | 'gelu-tanh' | 'silu';
 
 // ── devices ─────────────────────────────────────────────────────────────────
@@ -30,7 +33,10 @@ export interface DeviceProfile {
   readonly api: string;
   readonly platform: string;
   /** FLOP per second of a matrix product by operand type; null: the device has no such type */
-  readonly flops: Readonly<Record<KernelDtype, number | null>>;
+  readonly flops: Readonly<Record<KernelDtype, number | null>> & {
+    /** of float32 operands that matrix units round */
+    readonly tf32?: number;
+  };
   /** bytes per second to and from device memory */
   readonly bytesPerSecond: number;
   readonly launchSeconds: number;
@@ -116,7 +122,8 @@ export type Family =
 /** A schedule for a family on a target. `bucket` is a shape class, see schedule.ts. */
 export interface ScheduleRow {
   readonly target: string;
-  readonly dtype: KernelDtype;
+  /** of the operands; tf32: of float32 that matrix units round */
+  readonly dtype: KernelDtype | 'tf32';
   readonly family: Family;
   readonly bucket: string;
   readonly schedule: TileSchedule;
@@ -261,10 +268,12 @@ export interface Product {
    * workgroup memory: P = x R, then T = P M. Only for `skinny`.
    */
   readonly chain?: Operand;
+  /** of float32 operands; absent: none */
+  readonly rounding?: UnitRounding;
   readonly epilogue: Epilogue;
   readonly out: MatrixRef;
   /**
-   * More than 1: the inner dimension is cut into this many parts, each segment by itself or, where matrix units multiply, all
+   * More than 1: the inner dimension is cut into this many parts, each segment by itself or, where they pass through a ring, all
    * tiles of BK; part p is stored dense at out.offset + p * rows * cols, the epilogue is that of the launch that adds the
    * parts (then only `scale` applies here).
    */
@@ -436,6 +445,8 @@ export interface Merging {
 export interface KernelPlan {
   readonly device: DeviceProfile;
   readonly dtype: KernelDtype;
+  /** of float32 in products over tokens; absent: none */
+  readonly rounding?: UnitRounding;
   /** rows of every x: batch times sequence */
   readonly tokens: number;
   readonly purpose: 'train' | 'serve';

@@ -10,6 +10,7 @@ import type {
   RegionPlan,
   Rejected,
   ScheduleRow,
+  UnitRounding,
 } from '../model/types.js';
 import { bordered } from './bordered.js';
 import { Buffers } from './buffers.js';
@@ -33,6 +34,8 @@ export interface PlanOptions {
   readonly purpose: 'train' | 'serve';
   /** type of the operands; that of the layers when absent */
   readonly dtype?: KernelDtype;
+  /** of float32 operands in products over tokens: they run on matrix units (CUDA) */
+  readonly rounding?: UnitRounding;
   /** adapters in one batch: serving only */
   readonly adapters?: number;
   /** each row has an adapter of its own, of any rank up to this one: serving only, and without a wanted strategy */
@@ -74,7 +77,8 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
     !contraction.groups.some(({ factors }) => factors.some(({ trainable }) => trainable))
   )
     fail(nothingTrained({ methods: [...new Set(contraction.groups.map(({ method }) => method))] }));
-  const target: Target = { device, tokens, dtype, db: openRows(options) };
+  const rounded = dtype === 'f32' && options.rounding ? { rounding: options.rounding } : {};
+  const target: Target = { device, tokens, dtype, ...rounded, db: openRows(options) };
   const buffers = new Buffers(contraction, target, adapters, purpose);
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
   if (options.merging && (purpose === 'train' || adapters > 1))
@@ -143,6 +147,7 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
   return {
     device,
     dtype,
+    ...rounded,
     tokens,
     purpose,
     adapters,

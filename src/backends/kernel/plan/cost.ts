@@ -12,6 +12,7 @@ import type {
   RowUp,
   StridedRef,
   TileSchedule,
+  UnitRounding,
 } from '../model/types.js';
 
 /** Work of one launch: floating-point operations (a multiply-add is two) and bytes to and from device memory. */
@@ -23,13 +24,19 @@ export interface Work {
 /** Bytes of one element. */
 export const ELEMENT_BYTES: Readonly<Record<KernelDtype, number>> = { f32: 4, f16: 2, bf16: 2 };
 
+/** FLOP per second in a type; with three products for one a third. */
+export function rateOf(dtype: KernelDtype | UnitRounding, { flops }: DeviceProfile): number {
+  if (dtype === 'tf32x3') return (flops.tf32 ?? Number.NaN) / 3;
+  return flops[dtype] ?? flops.f32 ?? Number.NaN;
+}
+
 /**
  * Time of a launch on a device: the slower of arithmetic and memory, which overlap, and the cost of launching. A
  * roofline: every operand comes from device memory once, and a good schedule is assumed. A type that the device does
  * not compute with (bf16 in WGSL) is priced at the f32 rate: it is converted.
  */
-export function predict(work: Work, dtype: KernelDtype, device: DeviceProfile): Predicted {
-  const rate = device.flops[dtype] ?? device.flops.f32 ?? Number.NaN;
+export function predict(work: Work, dtype: KernelDtype | UnitRounding, device: DeviceProfile): Predicted {
+  const rate = rateOf(dtype, device);
   const seconds = Math.max(work.flops / rate, work.bytes / device.bytesPerSecond) + device.launchSeconds;
   return { flops: work.flops, bytes: work.bytes, seconds };
 }

@@ -4,7 +4,7 @@ import { visible } from '../../../ir/visible.js';
 import type { Group } from '../model/layers.js';
 import type { KernelPlan, Launch, Predicted, RegionPlan } from '../model/types.js';
 import { strategyName, total } from './choose.js';
-import { ELEMENT_BYTES } from './cost.js';
+import { ELEMENT_BYTES, rateOf } from './cost.js';
 import { packedBytes, packedParts } from './packed-buffers.js';
 import { scheduleText } from './schedule.js';
 import { siText, timeText } from './unit-text.js';
@@ -30,8 +30,8 @@ export function explainPlan(plan: KernelPlan): string {
   return `${lines.map(visible).join('\n')}\n`;
 }
 
-function headline({ device, dtype, tokens, purpose, adapters, mostRank }: KernelPlan): string {
-  const rate = device.flops[dtype] ?? 0;
+function headline({ device, dtype, rounding, tokens, purpose, adapters, mostRank }: KernelPlan): string {
+  const rate = rateOf(rounding ?? dtype, device);
   const batch =
     mostRank !== undefined
       ? `, each row with one of ${adapters} adapters of ranks up to ${mostRank}`
@@ -39,7 +39,7 @@ function headline({ device, dtype, tokens, purpose, adapters, mostRank }: Kernel
         ? `, ${adapters} adapters in a batch`
         : '';
   return [
-    `${purpose === 'train' ? 'training' : 'serving'} ${tokens} ${tokens === 1 ? 'token' : 'tokens'}${batch} in ${dtype} on ${device.name}`,
+    `${purpose === 'train' ? 'training' : 'serving'} ${tokens} ${tokens === 1 ? 'token' : 'tokens'}${batch} in ${dtype}${rounding ? ` (products over tokens in ${rounding})` : ''} on ${device.name}`,
     `  ${siText(rate, 'FLOP/s')}, ${siText(device.bytesPerSecond, 'B/s')}, ${timeText(device.launchSeconds)} per launch (${device.source})`,
     '  predicted: the slower of arithmetic and memory, plus the launch; nothing here was timed',
   ].join('\n');

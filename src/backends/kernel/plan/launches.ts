@@ -15,9 +15,10 @@ import type {
   RowUp,
   ScheduleRow,
   Segment,
+  UnitRounding,
 } from '../model/types.js';
 import { einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
-import { einsumSchedule, LIBRARY, pickSchedule } from './schedule.js';
+import { einsumSchedule, LIBRARY, type Problem, pickSchedule } from './schedule.js';
 import { allInVectors } from './vectors.js';
 
 /** What launches are made for. */
@@ -26,6 +27,8 @@ export interface Target {
   readonly db: readonly ScheduleRow[];
   /** type of the operands in token space */
   readonly dtype: KernelDtype;
+  /** of float32 in products over tokens */
+  readonly rounding?: UnitRounding;
   readonly tokens: number;
 }
 
@@ -54,19 +57,20 @@ export function productLaunch(target: Target, wanted: ProductRequest): Launch {
   const bound = { M: target.tokens };
   const { schedule } = pickSchedule(target.db, target.device, problemOf(target, wanted));
   const parts = schedule.splitK;
+  const rounding = roundingOf(target, wanted);
   const work: Product = {
     kind: 'product',
     ...rest,
+    ...(rounding ? { rounding } : {}),
     epilogue: { ...PLAIN, ...epilogue },
     parts,
   };
-  const dtype = operandType(work.segments);
   return {
     name,
     family,
     schedule,
     work,
-    predicted: predict(productWork(work, schedule, bound), dtype, target.device),
+    predicted: predict(productWork(work, schedule, bound), arithmeticOf(work), target.device),
     does,
   };
 }
@@ -81,12 +85,12 @@ export function einsumLaunch(
   return { name, family: 'einsum', schedule: einsumSchedule(work), work, predicted, does };
 }
 
-function problemOf(target: Target, wanted: ProductRequest) {
+function problemOf(target: Target, wanted: ProductRequest): Problem {
   const { family, rows, cols, segments, widen } = wanted;
   const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
   return {
     family,
-    dtype: operandType(segments),
+    dtype: roundingOf(target, wanted) ? 'tf32' : operandType(segments),
     rows: n(rows),
     cols: n(cols),
     inner: segments.reduce((sum, segment) => sum + n(segment.inner), 0),
@@ -94,6 +98,21 @@ function problemOf(target: Target, wanted: ProductRequest) {
     vectors: allInVectors({ ...wanted, epilogue: { ...PLAIN, ...wanted.epilogue }, parts: 1 }),
   };
 }
+
+/** Products over tokens alone are rounded, and those that matrix units take: weight space stays exact. */
+function roundingOf(
+  { rounding }: Target,
+  { rows, segments, chain, widen }: ProductRequest,
+): UnitRounding | undefined {
+  const overTokens = [rows, ...segments.map(({ inner }) => inner)].some((extent) => extent === 'M');
+  return overTokens && !chain && !widen && operandType(segments) === 'f32' ? rounding : undefined;
+}
+
+/** In which type a product is computed. */
+export const arithmeticOf = ({
+  segments,
+  rounding,
+}: Pick<Product, 'segments' | 'rounding'>): KernelDtype | UnitRounding => rounding ?? operandType(segments);
 
 function operandType(segments: readonly Segment[]): KernelDtype {
   return segments[0]!.a.matrix.dtype;
@@ -160,8 +179,8 @@ export class TokenSums {
     const elements = lengthOf(wanted.rows, bound) * lengthOf(wanted.cols, bound);
     const partial = dense(this.scratch, 'f32', wanted.rows, wanted.cols, this.elements);
     const split: Product = { ...work, out: partial, epilogue: { ...work.epilogue, accumulate: false } };
-    const dtype = operandType(split.segments);
-    const predicted = predict(productWork(split, whole.schedule, bound), dtype, this.target.device);
+    const device = this.target.device;
+    const predicted = predict(productWork(split, whole.schedule, bound), arithmeticOf(split), device);
     this.launches.push({ ...whole, work: split, predicted });
     this.#reduce({
       partials: { buffer: this.scratch, dtype: 'f32', offset: this.elements },
@@ -216,7 +235,7 @@ export function basePrediction(
 ) {
   const total = { flops: 0, bytes: 0, seconds: 0 };
   for (const [rows, inner, cols, packed] of products) {
-    const { dtype, device } = target;
+    const { dtype, rounding, device } = target;
     const operand = (r: number, c: number, name: string) => plain(dense(name, dtype, r, c));
     const plainB = operand(inner, cols, 'b');
     const b = packed ? { ...plainB, matrix: { ...plainB.matrix, packed } } : plainB;
@@ -229,7 +248,7 @@ export function basePrediction(
       out: dense('c', dtype, rows, cols),
       parts: 1,
     };
-    const one = predict(productWork(work, LIBRARY, {}), dtype, device);
+    const one = predict(productWork(work, LIBRARY, {}), rounding ?? dtype, device);
     total.flops += one.flops;
     total.bytes += one.bytes;
     total.seconds += one.seconds;

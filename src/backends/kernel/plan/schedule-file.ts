@@ -3,10 +3,10 @@ import { fail } from '../../../ir/diagnostics.js';
 import { parsePlain } from '../../../ir/files/json.js';
 import { badSchedules } from '../../codes/kernels.js';
 import { SCHEDULED } from '../device/families.js';
-import type { DeviceProfile, KernelDtype, ScheduleRow, TileSchedule } from '../model/types.js';
+import type { DeviceProfile, ScheduleRow, TileSchedule } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
-const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
+const DTYPES: readonly ScheduleRow['dtype'][] = ['f32', 'f16', 'bf16', 'tf32'];
 
 /** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */
 export function schedulesJson(rows: readonly ScheduleRow[]): string {
@@ -64,7 +64,7 @@ function rowOf(row: unknown, targets: readonly string[], refuse: (why: string) =
   if (!isObject(row)) return refuse('it is not an object');
   const { target, bucket, schedule, source } = row;
   const family = SCHEDULED.find((name) => name === row.family) ?? refuse('"family" is unknown');
-  const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
+  const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, tf32, f16 or bf16');
   if (typeof target !== 'string') return refuse('"target" is not a string');
   if (!targets.includes(target)) return refuse(`"target" is not ${targets.join(', ')}`);
   if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is not a shape class');

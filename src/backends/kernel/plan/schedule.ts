@@ -16,8 +16,8 @@ import { ofWarpgroups } from './warpgroup-schedule.js';
 /** Lengths of a problem, by which a shape class is found. */
 export interface Problem {
   readonly family: Family;
-  /** type of the operands */
-  readonly dtype: KernelDtype;
+  /** type of the operands; tf32: of float32 that matrix units round */
+  readonly dtype: KernelDtype | 'tf32';
   readonly rows: number;
   readonly cols: number;
   readonly inner: number;
@@ -142,6 +142,7 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
       reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
   }
   if (schedule.gemv) reasons.push(...againstGemv(schedule, problem));
+  if (ringOfCores(schedule)) reasons.push(...againstRing(schedule));
   if (BM % TM !== 0 || BN % TN !== 0) reasons.push(`${BM} x ${BN} is not divided by ${TM} x ${TN}`);
   if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
     reasons.push(`tiles are not divided by vectors of ${vec}`);
@@ -173,6 +174,19 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
     reasons.push(`BN = ${BN} is below 8 r = ${8 * problem.widen}: P would be computed too often`);
   }
   return reasons;
+}
+
+/** Whether a schedule without matrix units has its tiles in a ring. */
+export const ringOfCores = ({ warps, stages, subgroups, gemv }: TileSchedule): boolean =>
+  warps === 0 && stages > 1 && !subgroups && !gemv;
+
+/** Why threads without matrix units do not multiply tiles of a ring without conflicts of banks. */
+function againstRing({ BN, BK, TN }: TileSchedule): string[] {
+  return [
+    ...(TN % VECTOR === 0 ? [] : [`a thread has its columns by fours, not ${TN}`]),
+    ...((BN / TN) % 8 === 0 ? [] : [`${BN / TN} threads along the columns are not a multiple of 8`]),
+    ...([8, 16, 32].includes(BK) ? [] : [`rows of ${BK} are not those of a ring: 8, 16 or 32`]),
+  ];
 }
 
 /** Why the invocations of a workgroup do not lie along the columns and the inner dimension. */
@@ -223,7 +237,7 @@ export function workgroupBytes(
   if (gemv) return (4 * BM * BN * BK) / VECTOR;
   if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
   // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
-  const size = warps > 0 ? ELEMENT_BYTES[dtype] : 4;
+  const size = warps > 0 && dtype !== 'tf32' ? ELEMENT_BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
   // tiles of vectors are padded along the inner dimension instead
   const ofVectors = vec === 4 && warps === 0 ? BM * (BK + pad) + BK * (BN + pad) : 0;
@@ -242,6 +256,7 @@ export function scheduleText(schedule: TileSchedule): string {
   if (BM === 1 && BN === 1) return BK > 1 ? `each over ${BK} invocations` : 'the library chooses';
   if (BK === 1) return `${BM * BN} elements`;
   const shape = `${BM}x${BN}x${BK}`;
-  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each`;
+  const ring = ringOfCores(schedule) ? `, ${stages} stages` : '';
+  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each${ring}`;
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;
 }

@@ -15,7 +15,7 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
   switch (stmt.s) {
     case 'fragment': {
       const { part, type } = fragment(stmt.fragment);
-      const how = type === 'tf32' ? '_tf32' : '';
+      const how = type === 'tf32' || type === 'tf32x3' ? `_${type}` : '';
       const to = `${stmt.fragment}[${text(stmt.index)}]`;
       if (stmt.pair)
         return `load_b_pair<${stmt.transposed}>(&${to}, &${stmt.tile}[${text(stmt.at)}], ${stmt.stride}u);`;
@@ -49,6 +49,8 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
       const place = `${stmt.view.buffer}, ${text(flatIndex(stmt.view, stmt.at))}`;
       return `${stmt.s}(&${stmt.array}[${text(stmt.index)}], ${place}, ${text(stmt.mask)});`;
     }
+    case 'take':
+      return `take_4(&${stmt.to}[${text(stmt.at)}], &${stmt.array}[${text(stmt.index)}]);`;
     case 'commit':
       return 'commit_copies();';
     case 'wait':

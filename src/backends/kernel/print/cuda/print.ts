@@ -76,7 +76,9 @@ function parameters({ buffers, uniforms, maps = [] }: Kernel): string[] {
 
 function cudaKernel(kernel: Kernel): string[] {
   const legal = legalise(kernel);
-  const { name, about, workgroup, body, arrays } = legal;
+  const { name, about, workgroup, body, arrays, atOnce } = legal;
+  // a ring of warpgroups takes most of the shared memory: one block at a time, whose warpgroups may exchange registers
+  const blocks = legal.ring ? 1 : atOnce;
   const [x, y, z] = workgroup;
   if (usesSubgroups(kernel) && (x * y * z) % WARP !== 0)
     fail(cannotSpell({ kernel: name, target: 'CUDA', what: `a subgroup of fewer than ${WARP} threads` }));
@@ -86,13 +88,13 @@ function cudaKernel(kernel: Kernel): string[] {
   const params = parameters(kernel);
   return [
     ...about.map((line) => `// ${line}`),
-    // a ring takes most of the shared memory: one block at a time, whose warpgroups may exchange registers
-    `extern "C" __global__ void __launch_bounds__(${x * y * z}${legal.ring ? ', 1' : ''})`,
+    `extern "C" __global__ void __launch_bounds__(${x * y * z}${blocks === undefined ? '' : `, ${blocks}`})`,
     `${name}(${params.join(', ')}) {`,
     ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
     ...arrays.map((array) => arrayText(array, legal)),
     ...(legal.fragments ?? []).map(
-      ({ name, part, count }) => `  unsigned ${name}[${count}][${part === 'a' ? 4 : 2}];`,
+      ({ name, part, type, count }) =>
+        `  unsigned ${name}[${count}][${(part === 'a' ? 4 : 2) * (type === 'tf32x3' ? 2 : 1)}];`,
     ),
     ...new CFamily(spelling(legal, elems)).block(body, 1),
     // the host launches it on devices that have warpgroups

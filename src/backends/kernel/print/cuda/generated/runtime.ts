@@ -166,6 +166,43 @@ LOTRC_DEVICE void load_b_tf32(unsigned *to, const float *tile, unsigned stride) 
   }
 }
 
+// The same for float32 that keeps its 23 bits of fraction: a number is the sum of two of tf32, the greater ones first in a fragment.
+LOTRC_DEVICE void part_tf32(unsigned *first, unsigned *rest, float value) {
+  *first = round_tf32(value);
+  *rest = round_tf32(value - __uint_as_float(*first));
+}
+template <bool TRANSPOSED>
+LOTRC_DEVICE void load_a_tf32x3(unsigned *to, const float *tile, unsigned stride) {
+  const unsigned lane = threadIdx.x % 32, i = lane / 4, k = lane % 4;
+  for (unsigned e = 0; e < 4; e++) {
+    const unsigned row = i + 8 * (e % 2), at = k + 4 * (e / 2);
+    part_tf32(&to[e], &to[4 + e], tile[TRANSPOSED ? at * stride + row : row * stride + at]);
+  }
+}
+template <bool TRANSPOSED>
+LOTRC_DEVICE void load_b_tf32x3(unsigned *to, const float *tile, unsigned stride) {
+  const unsigned lane = threadIdx.x % 32, j = lane / 4, k = lane % 4;
+  for (unsigned e = 0; e < 2; e++) {
+    const unsigned at = k + 4 * e;
+    part_tf32(&to[e], &to[2 + e], tile[TRANSPOSED ? j * stride + at : at * stride + j]);
+  }
+}
+// all but the product of the two lesser parts, the least first
+LOTRC_DEVICE void mma_tf32x3(float *c, const unsigned *a, const unsigned *b) {
+  mma_tf32(c, a + 4, b);
+  mma_tf32(c, a, b + 2);
+  mma_tf32(c, a, b);
+}
+
+// four neighbours in one load
+LOTRC_DEVICE void take_4(float *to, const float *from) {
+  const float4 four = *reinterpret_cast<const float4 *>(from);
+  to[0] = four.x;
+  to[1] = four.y;
+  to[2] = four.z;
+  to[3] = four.w;
+}
+
 #endif // LOTRC_MATRIX_UNITS
 `;
 
