@@ -17,10 +17,8 @@
 extern "C" __global__ void down_0(const float* __restrict__ x, const float* __restrict__ A, float* __restrict__ P, unsigned M);
 extern "C" __global__ void layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ B, float* __restrict__ y, unsigned M);
 extern "C" __global__ void drank_0(const float* __restrict__ dy, const float* __restrict__ B, float* __restrict__ dP, unsigned M);
-extern "C" __global__ void sum_0_parts(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ parts_of_factors, unsigned M);
-extern "C" __global__ void sum_0(const float* __restrict__ parts_of_factors, float* __restrict__ dB);
-extern "C" __global__ void dfirst_0_parts(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ parts_of_factors, unsigned M);
-extern "C" __global__ void dfirst_0(const float* __restrict__ parts_of_factors, float* __restrict__ dA);
+extern "C" __global__ void sum_0(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ dB, unsigned M);
+extern "C" __global__ void dfirst_0(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ dA, unsigned M);
 extern "C" __global__ void dx_0(const float* __restrict__ dy, const float* __restrict__ W, const float* __restrict__ dP, const float* __restrict__ A, float* __restrict__ dx, unsigned M);
 extern "C" __global__ void step_B_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 extern "C" __global__ void step_A_0_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
@@ -53,7 +51,7 @@ struct OutputRow {
   int dy;
 };
 
-static constexpr int BUFFER_COUNT = 12;
+static constexpr int BUFFER_COUNT = 11;
 static constexpr int TRAINED_COUNT = 2;
 static constexpr uint32_t REGION_COUNT = 1;
 
@@ -69,7 +67,6 @@ static const BufferRow BUFFERS[BUFFER_COUNT] = {
     {"dB_0", LOTRC_FLOAT32, 33, 0, false},
     {"dA_0_0", LOTRC_FLOAT32, 51, 0, false},
     {"dx_0", LOTRC_FLOAT32, 17, 1, true},
-    {"parts_of_factors", LOTRC_FLOAT32, 102, 0, false},
 };
 
 static const Place PLACES[] = {
@@ -244,7 +241,7 @@ static cudaError_t forward(lotrc_adapters *a, uint32_t region) {
   switch (region) {
     case 0:
       LOTRC_TRY(launch(a, down_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[1], a->buffer[2], a->buffer[0], a->rows));
-      LOTRC_TRY(launch(a, layer_0, dim3(1, tiles(a, 16), 1), 256, a->buffer[1], a->buffer[3], a->buffer[0], a->buffer[4], a->buffer[5], a->rows));
+      LOTRC_TRY(launch(a, layer_0, dim3(1, tiles(a, 32), 1), 128, a->buffer[1], a->buffer[3], a->buffer[0], a->buffer[4], a->buffer[5], a->rows));
       return cudaSuccess;
     default:
       return cudaErrorInvalidValue;
@@ -255,11 +252,9 @@ static cudaError_t backward(lotrc_adapters *a, uint32_t region) {
   switch (region) {
     case 0:
       LOTRC_TRY(launch(a, drank_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[7], a->buffer[4], a->buffer[6], a->rows));
-      LOTRC_TRY(launch(a, sum_0_parts, dim3(1, 1, 2), 256, a->buffer[0], a->buffer[7], a->buffer[11], a->rows));
-      LOTRC_TRY(launch(a, sum_0, dim3(1, 1, 1), 256, a->buffer[11], a->buffer[8]));
-      LOTRC_TRY(launch(a, dfirst_0_parts, dim3(1, 2, 2), 256, a->buffer[1], a->buffer[6], a->buffer[11], a->rows));
-      LOTRC_TRY(launch(a, dfirst_0, dim3(1, 1, 1), 256, a->buffer[11], a->buffer[9]));
-      LOTRC_TRY(launch(a, dx_0, dim3(1, tiles(a, 16), 1), 256, a->buffer[7], a->buffer[3], a->buffer[6], a->buffer[2], a->buffer[10], a->rows));
+      LOTRC_TRY(launch(a, sum_0, dim3(1, 1, 1), 64, a->buffer[0], a->buffer[7], a->buffer[8], a->rows));
+      LOTRC_TRY(launch(a, dfirst_0, dim3(1, 2, 1), 64, a->buffer[1], a->buffer[6], a->buffer[9], a->rows));
+      LOTRC_TRY(launch(a, dx_0, dim3(1, tiles(a, 32), 1), 128, a->buffer[7], a->buffer[3], a->buffer[6], a->buffer[2], a->buffer[10], a->rows));
       return cudaSuccess;
     default:
       return cudaErrorInvalidValue;

@@ -12,7 +12,6 @@
  *   dB_0 [3, 11] f32
  *   dA_0_0 [17, 3] f32
  *   dx_0 [M, 17] f32
- *   parts_of_factors [102] f32
  */
 #ifndef LOTRC_ADAPTERS_H
 #define LOTRC_ADAPTERS_H
@@ -33,7 +32,7 @@ typedef enum lotrc_status {
 
 typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
 
-#define LOTRC_MAX_TOKENS 1048560u
+#define LOTRC_MAX_TOKENS 2097120u
 /* bytes of which an address that the caller gives must be a multiple */
 #define LOTRC_ALIGNMENT 16u
 

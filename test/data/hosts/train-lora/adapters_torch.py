@@ -38,7 +38,6 @@ BUFFERS = {
     "dB_0": [3, 11],
     "dA_0_0": [17, 3],
     "dx_0": ["M", 17],
-    "parts_of_factors": [102],
 }
 # type of the buffers that are not float32
 TYPES = {
