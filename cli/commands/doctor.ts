@@ -57,6 +57,8 @@ export async function doctorCommand(options: ValuesOf<typeof DOCTOR>, run: Run):
   const left =
     profile.tiles.filter(({ dtype }) => half || dtype === 'f32').length - record.profile.tiles.length;
   tell(run, `${record.adapter}: ${count(record.checks.length, 'kernel')}, ${wrong.length} wrong\n`);
+  if (examined.adapter.software)
+    tell(run, 'it computes on the processor: its record has tiles in place of the kernels for few rows\n');
   for (const { of, error, said } of wrong)
     run.reporter.report([
       wrongKernel({ of, why: error === null ? said : `its error is ${error.toExponential(1)}` }),

@@ -91,7 +91,11 @@ export async function emitGpuCommand(
   }
   // the plan that is explained is the one that is written
   const { optimizer = DEFAULT_OPTIMIZER.kind } = options;
-  const emitted: EmitOptions = { architectures: architecturesOf(options, device), optimizer };
+  const halfSums = options.accumulate === 'f16';
+  if (halfSums && planned[0]!.dtype !== 'f16') {
+    refuseUsage(`--accumulate f16 is for --dtype f16: the operands are ${planned[0]!.dtype}`);
+  }
+  const emitted: EmitOptions = { architectures: architecturesOf(options, device), halfSums, optimizer };
   for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
   const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
   if (!options.explain) {

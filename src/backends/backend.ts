@@ -8,12 +8,14 @@ import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
 
 /** Options of `lotrc emit` that not every back end takes. */
-type BackEndFlag = 'subgroups' | 'segments' | 'arch' | 'tf32' | 'tf32x3' | 'maxRank';
+type BackEndFlag = 'subgroups' | 'segments' | 'accumulate' | 'arch' | 'tf32' | 'tf32x3' | 'maxRank';
 
 /** What files depend on besides the plan. */
 export interface EmitOptions {
   /** what the code is built for, as `target` of a device has it */
   readonly architectures: readonly string[];
+  /** products of float16 over tokens may be added up in float16 within a tile */
+  readonly halfSums: boolean;
   /** what the steps of a plan for training do */
   readonly optimizer: OptimizerKind;
 }

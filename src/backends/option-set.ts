@@ -54,6 +54,10 @@ function special({ devices }: BackEnd) {
       type: whole(1),
       doc: 'each row of a batch has an adapter of its own, of any rank up to this and with its own scale (--for serve; with --adapters)',
     },
+    accumulate: {
+      type: word('type', ['f32', 'f16']),
+      doc: 'f16: add up 8 or 16 products at a time in float16, which may be off by 1 % of their magnitudes (--dtype f16; default: f32)',
+    },
     arch: {
       type: narrowed(text('arch'), architectures(known)),
       doc: `${known.join(', ')} instead of --device; several: sm_90a,sm_80`,

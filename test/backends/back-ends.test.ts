@@ -31,6 +31,7 @@ const planFor = (device: DeviceProfile) =>
   choose(contraction(LOTR), { device, tokens: 37, purpose: 'train', dtype: 'f32' });
 const options = ({ target }: DeviceProfile) => ({
   architectures: [target],
+  halfSums: false,
   optimizer: 'adamw' as const,
 });
 

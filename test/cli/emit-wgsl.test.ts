@@ -64,6 +64,27 @@ test('emit wgsl --subgroups writes kernels that sum over subgroups, and says so'
     expect(text(path)).not.toMatch(/enable subgroups|subgroupAdd|'subgroups'|, subgroups/);
 });
 
+test('emit wgsl --accumulate f16 adds products up in float16 within tiles, in products over tokens alone', async () => {
+  const [text, wide] = [join(folder, 'wide.onnxtxt'), join(folder, 'wide.onnx')];
+  writeFileSync(
+    text,
+    `<ir_version: 9, opset_import: ["" : 17]>
+g (float[batch, 8] x) => (float[batch, 4] y)
+< float[8,4] "proj.weight" = {${Array.from({ length: 32 }, (_, k) => k / 8 - 1.5).join(', ')}} >
+{ ["/proj/MatMul"] y = MatMul (x, "proj.weight") }
+`,
+  );
+  await lotrc('rewrite', text, '--rank', '4', '--target', 'proj', '-o', wide);
+  const explain = (...more: string[]) =>
+    lotrc('emit', 'wgsl', wide, '--explain', '--tokens', '64', '--form', 'split', ...more);
+  const { code, out } = await explain('--dtype', 'f16', '--accumulate', 'f16');
+  expect(code).toBe(0);
+  const lines = out.split('\n').filter((line) => line.includes('sums of 16 in float16'));
+  expect(lines.map((line) => line.trim().split(' ')[0])).toEqual(['skinny', 'gemm', 'skinny', 'gemm']);
+  expect((await explain('--dtype', 'f16')).out).not.toContain('in float16');
+  expect((await explain('--accumulate', 'f16')).err).toContain('--accumulate f16 is for --dtype f16');
+});
+
 test.each([
   [['--tokens', '5'], '-o FOLDER is missing'],
   [['-o', 'x', '--tokens', '1,5'], 'one number of tokens'],

@@ -17,7 +17,7 @@ interface Pipeline {
 interface Group {
   readonly label: string;
   readonly layout: Layout;
-  readonly entries: readonly { readonly resource: { readonly buffer: Buffer } }[];
+  readonly entries: readonly { readonly resource: { readonly buffer: Buffer; readonly size?: number } }[];
 }
 
 /** The calls of a device, in order. */

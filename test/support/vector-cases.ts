@@ -97,6 +97,19 @@ export function vectorCases(): readonly KernelCase[] {
   ];
 }
 
+/** Tiles of float16 that are added up in float16. */
+export function halfSumCases(): readonly KernelCase[] {
+  const half = (name: string, b: boolean, schedule: Partial<TileSchedule>): KernelCase =>
+    of(`half_sums_${name}`, {
+      rows: 'M',
+      cols: 28,
+      segments: concat(76, 28, 4, 'f16', b),
+      M: 11,
+      schedule: { ...schedule, halfSums: true },
+    });
+  return [half('of_8', false, {}), half('of_16_stored_out_in', true, { BK: 16, TM: 2 })];
+}
+
 /** Products of few rows with vectors along the columns. */
 export function gemvCases(): readonly KernelCase[] {
   return [
@@ -111,6 +124,15 @@ export function gemvCases(): readonly KernelCase[] {
       M: 2,
       schedule: { BM: 2, TM: 2, BN: 8, BK: 64 },
       epilogue: { accumulate: true, scale: -2 },
+    }),
+    few('in_parts', { rows: 'M', cols: 28, segments: concat(76, 28, 4), M: 3, schedule: { splitK: 3 } }),
+    few('in_parts_stored_out_in', {
+      rows: 'M',
+      cols: 28,
+      segments: concat(76, 28, 8, 'f32', true),
+      M: 5,
+      epilogue: { scale: -2 },
+      schedule: { splitK: 2 },
     }),
     few('many_adapters', { rows: 'M', cols: 12, segments: adapted(36), M: 21 }),
     few('half', { rows: 'M', cols: 28, segments: concat(76, 28, 4, 'f16'), M: 3 }),

@@ -1,6 +1,7 @@
 import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
 import { trainedOf } from '../../src/backends/host/shared/steps.js';
 import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/shared/tables.js';
+import { loweredWgsl } from '../../src/backends/host/webgpu/lower.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { AdaptedLayer, AdaptedLayers, Group } from '../../src/backends/kernel/model/layers.js';
 import type { BufferPlan, KernelDtype, KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
@@ -72,7 +73,7 @@ function erf(x: number): number {
 export function wholePlan(sketch: Sketch, options: PlanOptions): WholePlan {
   const contraction = contractionOf(sketch);
   const chosen = choose(contraction, options);
-  const plan = options.device.api === 'cuda' ? loweredPlan(chosen) : chosen;
+  const plan = options.device.api === 'cuda' ? loweredPlan(chosen) : loweredWgsl(chosen);
   const { tokens, adapters, dtype } = plan;
   const rowBlock = rowBlockOf(plan);
   const bound = { M: tokens, rowBlock, rowBlocks: Math.ceil(tokens / rowBlock) };

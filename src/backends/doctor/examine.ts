@@ -22,6 +22,8 @@ export interface Answer {
 
 export interface FoundAdapter {
   readonly name: string;
+  /** it computes on the processor */
+  readonly software: boolean;
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
 }
@@ -102,7 +104,7 @@ export async function openDevice(gpu: Gpu): Promise<OpenedDevice> {
   const info = found.info ?? {};
   const words = ['vendor', 'architecture', 'device', 'description'].map((key) => String(info[key] ?? ''));
   const name = [...new Set(words.filter(Boolean))].join(' ') || 'an adapter without a name';
-  const adapter = { name, features, limits };
+  const adapter = { name, software: info.isFallbackAdapter === true, features, limits };
   const device = await found.requestDevice({ requiredFeatures: features, requiredLimits: limits });
   let lost = '';
   void device.lost.then(({ message }) => {

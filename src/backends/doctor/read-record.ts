@@ -14,7 +14,7 @@ export function parseRecord(text: string, file: string, known: readonly DevicePr
   if (typeof adapter !== 'string' || !isObject(profile)) return refuse('it has no "adapter" or no "profile"');
   const base = known.find(({ name }) => name === profile.name);
   if (!base) return refuse(`its profile is not ${known.map(({ name }) => name).join(', ')}`);
-  const limit = (name: 'workgroupBytes' | 'invocations' | 'storageBuffers'): number => {
+  const limit = (name: 'workgroupBytes' | 'invocations' | 'storageBuffers' | 'bindingBytes'): number => {
     const value = profile[name];
     return typeof value === 'number' && Number.isSafeInteger(value) && value > 0
       ? value
@@ -30,6 +30,8 @@ export function parseRecord(text: string, file: string, known: readonly DevicePr
     workgroupBytes: limit('workgroupBytes'),
     invocations: limit('invocations'),
     storageBuffers: limit('storageBuffers'),
+    // older records do not say it
+    ...(profile.bindingBytes === undefined ? {} : { bindingBytes: limit('bindingBytes') }),
     features: base.features.filter((name) => (profile.features as unknown[]).includes(name)),
     source: `${base.source}; schedules that are right on ${adapter}`,
     tiles: scheduleRowsOf(profile.tiles, [base.target], refuse),

@@ -24,11 +24,13 @@ const checks = checked.map(({ check }) => check);
 const named = (of: string) => checks.find((check) => check.of === of)!;
 const adapter = {
   name: 'a device',
+  software: false,
   features: ['shader-f16', 'subgroups'],
   limits: {
     maxComputeWorkgroupStorageSize: 16384,
     maxComputeInvocationsPerWorkgroup: 256,
     maxStorageBuffersPerShaderStage: 10,
+    maxStorageBufferBindingSize: 1 << 30,
   },
 };
 /** The record of a device that is wrong in these checks. */
@@ -61,7 +63,8 @@ describe('the record of a device', () => {
   test('that is right in everything has all schedules', () => {
     const record = recordWith();
     expect(record.profile.tiles).toEqual(device.tiles);
-    expect(record.profile).toMatchObject({ storageBuffers: 10, features: ['subgroups'] });
+    expect(record.profile).toMatchObject({ storageBuffers: 10, bindingBytes: 1 << 30 });
+    expect(record.profile.features).toEqual(['subgroups']);
     expect(record.unsafe).toEqual([]);
   });
 
@@ -118,6 +121,12 @@ describe('the record of a device', () => {
     const wrong =
       'f32 gemm 1x32, 8 invocations along the columns, 32 along the inner dimension, W stored (out, in)';
     expect(picked(recordWith(wrong))).toMatchObject({ gemv: true, BM: 4, BN: 32 });
+  });
+
+  test('that computes on the processor has tiles for few rows', () => {
+    const answers = checks.map(({ name }): Answer => ({ name, error: 1e-7, said: '' }));
+    const record = recordOf(device, checks, { adapter: { ...adapter, software: true }, answers }, ALLOWED);
+    expect(record.profile.tiles).toEqual(device.tiles.filter(({ schedule }) => !schedule.gemv));
   });
 
   test.each([

@@ -5,7 +5,9 @@ import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.js';
+import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import type { AdaptedLayers } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
@@ -77,6 +79,36 @@ test.skipIf(!driver).each(training)(
   (_, { job, check, module }) => check(runHost(module.folder, driver!, job)),
 );
 
+/** Runs a module for serving on numbers of its own, and holds what it gives to float64. */
+function served(made: {
+  readonly found: AdaptedLayers;
+  readonly tokens: number;
+  readonly inputs: number;
+  readonly plan: KernelPlan;
+  readonly module: Compiled;
+}): void {
+  const { found, tokens, inputs: width, plan, module } = made;
+  const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
+  const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
+  const inputs = { x_0: [...values(tokens * width, 31)], x_1: [...values(tokens * width, 32)] };
+  const outputs = ['y_0', 'y_1', 'y_2'];
+  const answer = runHost(module.folder, driver!, {
+    tokens,
+    weights,
+    factors,
+    calls: [
+      ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+      ['forward', 0],
+      ['forward', 1],
+      ...outputs.map((name) => ['read', name] as const),
+    ],
+  });
+  expect(answer.messages).toEqual([]);
+  const expected = reference(found, { ...weights, ...factors }, inputs);
+  for (const name of outputs)
+    expect(worstError(answer.reads[name]!, expected[name]!.flat()), name).toBeLessThan(2e-6);
+}
+
 /** Launches of a plan that sum over subgroups. */
 const overSubgroups = (plan: KernelPlan) => launchesOf(plan).filter(({ schedule }) => schedule.subgroups);
 
@@ -106,35 +138,36 @@ test.skipIf(!driver).each(subgroupBatch)(
   },
 );
 
+/** With tiles that SwiftShader compiles fast. */
+const sliced = casesFor(driver && EVERYTHING, [{ in: 132, out: 44, rank: 4 }], (size) => {
+  const [found, tokens] = [contraction(LOTR, undefined, size), 5];
+  const small = { ...profile('software', 'webgpu'), bindingBytes: 17000 };
+  const how = { tokens, purpose: 'serve', strategy: 'split' } as const;
+  const plan = loweredWgsl(choose(found, { device: small, ...how }));
+  return { found, tokens, inputs: size.in, plan, module: compiled(webgpuHost(plan)) };
+});
+test.skipIf(!driver || !EVERYTHING).each(sliced)(
+  'weights in slices: bindings of some rows agree with float64',
+  { timeout: 300_000 },
+  (made) => {
+    expect(launchesOf(made.plan).map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['layer_0_slice_1', 'layer_2_slice_1']),
+    );
+    served(made);
+  },
+);
+
 const oneToken = casesFor(driver, [contraction(LOTR)], (found) => {
   const tokens = 1;
   const plan = choose(found, { device, tokens, purpose: 'serve', strategy: 'widen', subgroups: true });
-  return { found, tokens, plan, module: compiled(webgpuHost(plan)) };
+  return { found, tokens, inputs: IN, plan, module: compiled(webgpuHost(plan)) };
 });
 test.skipIf(!driver).each(oneToken)(
   'with subgroups, one token in one launch per layer agrees with float64',
   { timeout: 300_000 },
-  ({ found, tokens, plan, module: { folder } }) => {
-    expect(overSubgroups(plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
-    const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
-    const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
-    const inputs = { x_0: [...values(tokens * IN, 31)], x_1: [...values(tokens * IN, 32)] };
-    const outputs = ['y_0', 'y_1', 'y_2'];
-    const answer = runHost(folder, driver!, {
-      tokens,
-      weights,
-      factors,
-      calls: [
-        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
-        ['forward', 0],
-        ['forward', 1],
-        ...outputs.map((name) => ['read', name] as const),
-      ],
-    });
-    expect(answer.messages).toEqual([]);
-    const expected = reference(found, { ...weights, ...factors }, inputs);
-    for (const name of outputs)
-      expect(worstError(answer.reads[name]!, expected[name]!.flat()), name).toBeLessThan(2e-6);
+  (made) => {
+    expect(overSubgroups(made.plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
+    served(made);
   },
 );
 

@@ -17,6 +17,8 @@ import {
 } from '../../../src/backends/kernel/ir/kir.js';
 import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { runLaunch } from '../../../src/backends/kernel/model/by-definition.js';
+import type { Product } from '../../../src/backends/kernel/model/types.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
 import { dawnEnvironment, execution, floats, runDawn } from '../../support/dawn.js';
 import { denoProgram, runDeno } from '../../support/deno.js';
@@ -25,7 +27,7 @@ import { EVERYTHING, everyNth, inTurn } from '../../support/everything.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret, type Launched } from '../../support/kernel-sim/interpret.js';
-import { gemvCases, vectorCases } from '../../support/vector-cases.js';
+import { gemvCases, halfSumCases, vectorCases } from '../../support/vector-cases.js';
 
 const cases = [...vectorCases(), ...gemvCases()].map((one) => ({ ...one, kernel: kernelOf(one.launch) }));
 
@@ -70,6 +72,69 @@ test.skipIf(!driver)('WGSL run by Dawn agrees with float64', { timeout: 240_000 
 test.skipIf(!deno)('WGSL by naga on lavapipe agrees with float64', { timeout: 240_000 }, () => {
   const jobs = cases.map((one) => execution(one.kernel, one));
   expect(checked(cases, runDeno(deno!, jobs))).toEqual(CLOSE(cases));
+});
+
+/**
+ * The most that half sums may be off, of each result: a sum of BK products makes at most BK + 1 roundings of 2^-11 of each product (WGSL may
+ * round it and the sum apart), and results of which the magnitude is below the normal numbers are off by 2^-25 each time.
+ */
+function halfBound({ launch, bound, buffers, out }: KernelCase): Float64Array {
+  const work = launch.work as Product;
+  const { BK } = launch.schedule;
+  const memory = new Map(
+    Object.entries(buffers).map(([name, data]) => [name, Float64Array.from(data, Math.abs)]),
+  );
+  runLaunch(launch, memory, bound as unknown as { M: number });
+  const gamma = ((BK + 1) * 2 ** -11) / (1 - (BK + 1) * 2 ** -11);
+  const inner = work.segments.reduce((sum, segment) => sum + Number(segment.inner), 0);
+  return memory.get(out)!.map((magnitude) => gamma * magnitude + inner * 2 ** -25 + 2e-6 * magnitude);
+}
+
+/** The largest error over its bound; NaN where an element is not a number and should be. */
+function worstOfBound(actual: ArrayLike<number>, one: KernelCase): number {
+  const allowed = halfBound(one);
+  return one.expected.reduce((worst, should, at) => {
+    if (Number.isNaN(should)) return Number.isNaN(actual[at]!) ? worst : Number.NaN;
+    return Math.max(worst, Math.abs(actual[at]! - should) / allowed[at]!);
+  }, 0);
+}
+
+describe('sums of tiles in float16', () => {
+  const halves = halfSumCases().map((one) => ({ ...one, kernel: kernelOf(one.launch) }));
+
+  test.each(halves.map((one) => [one.name, one] as const))(
+    '%s: within what their roundings allow',
+    (_, one) => {
+      const { result } = run(one.kernel, one, { order: { seed: 5 } });
+      expect(worstOfBound(result, one)).toBeLessThan(1);
+      // and they do round: sums in float32 are a hundred times nearer
+      expect(worstError(result, one.expected)).toBeGreaterThan(2e-4);
+      expect(verifyKernel(one.kernel, profile('webgpu-laptop', 'webgpu'))).toEqual([]);
+      expect(run(legalise(one.kernel), one).result).toEqual(run(one.kernel, one).result);
+    },
+  );
+
+  test('a vector of halves is of an array of float16', () => {
+    const [{ kernel }] = halves as [(typeof halves)[0]];
+    const wide = kernel.arrays.map(({ elem: _, ...rest }) => rest);
+    expect(
+      verifyKernel({ ...kernel, arrays: wide })
+        .map(({ message }) => message)
+        .join(),
+    ).toMatch(/half/);
+  });
+
+  test.skipIf(!deno)('WGSL by naga on lavapipe: the same', { timeout: 240_000 }, () => {
+    const answers = runDeno(
+      deno!,
+      halves.map((one) => execution(one.kernel, one)),
+    );
+    for (const [n, { messages, out }] of answers.entries()) {
+      expect(messages).toEqual([]);
+      expect(worstOfBound(floats(out!), halves[n]!)).toBeLessThan(1);
+      expect(worstError(floats(out!), halves[n]!.expected)).toBeGreaterThan(2e-4);
+    }
+  });
 });
 
 describe('loads', () => {

@@ -1,5 +1,6 @@
 import type { Arithmetic, Expr, Kernel, Stmt, U32, View } from '../../../src/backends/kernel/ir/kir.js';
 import { collective } from '../../../src/backends/kernel/ir/subgroups.js';
+import { fromF16, toF16 } from '../../../src/ir/half.js';
 import type { Banks } from './banks.js';
 import type { Buffers, Counts, Thread } from './memory.js';
 import type { Stop } from './subgroups.js';
@@ -121,7 +122,7 @@ export class Compiler implements Machine {
       case 'poke': {
         const [index, value] = [this.value(stmt.index), this.value(stmt.value)];
         const array = this.#array(stmt.array);
-        const put = stmt.value.type === 'f32x4' ? 'write4' : 'write';
+        const put = isFour(stmt.value) ? 'write4' : 'write';
         if (!this.banks) return `${array}.${put}(${index}, ${value}, g);`;
         const touched = `${this.constant(this.banks)}.touch('${stmt.array}', at, t);`;
         return `{ const sum = ${value}, at = ${index}; ${touched} ${array}.${put}(at, sum, g); }`;
@@ -205,7 +206,7 @@ export class Compiler implements Machine {
   value(expr: Expr): string {
     switch (expr.e) {
       case 'lit':
-        return this.#number(expr.value);
+        return isFour(expr) ? '[0, 0, 0, 0]' : this.#number(expr.value);
       case 'ref':
         return `v_${expr.name}`;
       case 'uniform': {
@@ -230,17 +231,26 @@ export class Compiler implements Machine {
         return `[${expr.of.map((one) => this.value(one)).join(', ')}]`;
       case 'splat':
         return this.#vectors('splat', 0, this.value(expr.of));
+      case 'spread':
+        return this.#vectors('splat', 0, `${this.value(expr.of)}[${expr.at}]`);
       case 'part':
         return `${this.value(expr.of)}[${expr.at}]`;
       case 'fma':
-        if (expr.type === 'f32x4')
-          return this.#vectors('fma', 8, this.value(expr.a), this.value(expr.b), this.value(expr.c));
+        if (isFour(expr))
+          return this.#vectors(
+            expr.type === 'f32x4' ? 'fma' : 'fmaHalves',
+            8,
+            this.value(expr.a),
+            this.value(expr.b),
+            this.value(expr.c),
+          );
         this.#flops += 2;
         return `Math.fround(${this.value(expr.a)} * ${this.value(expr.b)} + ${this.value(expr.c)})`;
       case 'call':
         this.#flops += 1;
         return `Math.fround(Math.${expr.fn}(${this.value(expr.of)}))`;
       case 'cast':
+        if (isFour(expr)) return this.value(expr.of);
         return expr.type === 'f32'
           ? `Math.fround(${this.value(expr.of)})`
           : `(Math.trunc(${this.value(expr.of)}) >>> 0)`;
@@ -259,7 +269,7 @@ export class Compiler implements Machine {
       }
       case 'peek': {
         const [index, array] = [this.value(expr.index), this.#array(expr.array)];
-        const get = expr.type === 'f32x4' ? 'read4' : 'read';
+        const get = isFour(expr) ? 'read4' : 'read';
         if (!this.banks) return `${array}.${get}(${index}, g)`;
         return `${array}.${get}(${this.constant(this.banks)}.touch('${expr.array}', ${index}, t), g)`;
       }
@@ -271,6 +281,9 @@ export class Compiler implements Machine {
   }
 }
 
+/** Whether a value is a vector. */
+const isFour = ({ type }: Expr): boolean => type === 'f32x4' || type === 'f16x4';
+
 type Four = readonly [number, number, number, number];
 const four = (of: (k: number) => number): Four => [of(0), of(1), of(2), of(3)];
 
@@ -279,6 +292,8 @@ const VECTORS = {
   splat: (value: number): Four => [value, value, value, value],
   add: (a: Four, b: Four): Four => four((k) => Math.fround(a[k]! + b[k]!)),
   mul: (a: Four, b: Four): Four => four((k) => Math.fround(a[k]! * b[k]!)),
+  /** rounded once; WGSL also allows a rounding of the product */
+  fmaHalves: (a: Four, b: Four, c: Four): Four => four((k) => fromF16(toF16(a[k]! * b[k]! + c[k]!))),
   fma: (a: Four, b: Four, c: Four): Four => four((k) => Math.fround(a[k]! * b[k]! + c[k]!)),
 } as const;
 

@@ -1,129 +1,39 @@
 import { blocksAtOnce } from '../../kernel/device/blocks.js';
 import { unitBytes, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
-import type {
-  BufferPlan,
-  Extent,
-  KernelPlan,
-  Launch,
-  Product,
-  TileSchedule,
-} from '../../kernel/model/types.js';
-import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan/cost.js';
-import { arithmeticOf, dense } from '../../kernel/plan/launches.js';
-import { LIBRARY } from '../../kernel/plan/schedule.js';
+import type { Extent, KernelPlan, Product, TileSchedule } from '../../kernel/model/types.js';
+import { lengthOf, productWork } from '../../kernel/plan/cost.js';
+import { MOST_PARTS } from '../shared/cuts.js';
 
 /** Blocks for each multiprocessor that a cut product aims at, as far as they have shared memory: one loads while others multiply. */
 const BLOCKS_EACH = 2;
 /** Least number of tiles of the inner dimension in a part: fewer would not fill the ring; and where there is none. */
 const LEAST_TILES = 4;
 const LEAST_WITHOUT_RING = 2;
-/** Most parts: one invocation loads those of a result together. */
-const MOST_PARTS = 32;
-/** Invocations of a block that adds parts. */
-const FINISH_LANES = 256;
 
-/** Scratch memory for the parts of products over tokens, and for those of products of factors. */
-const OVER_TOKENS = 'parts_over_tokens';
-const OF_FACTORS = 'parts_of_factors';
-
-/**
- * Cuts products whose results are too few blocks for a device. P = x R of 1,024 rows has 16 blocks of 64 x r; 132
- * multiprocessors are idle meanwhile but for 16. Such a product becomes two launches: its inner dimension is cut into parts,
- * and a second launch adds the parts in order and does what the epilogue says. All cut products share the memory for parts,
- * because launches follow one another on one stream.
- */
-export class ProductCuts {
-  #perToken = 0;
-  #elements = 0;
-
-  constructor(readonly plan: KernelPlan) {}
-
-  /** The launch, or the two that take its place. Its schedule is the one that is emitted. */
-  of(launch: Launch): readonly Launch[] {
-    const { work, schedule } = launch;
-    if (work.kind !== 'product' || launch.warpgroups || launch.family === 'blas') return [launch];
-    const parts = this.#partsOf(work, schedule);
-    if (parts < 2) return [launch];
-    const { device, tokens } = this.plan;
-    const cols = work.cols as number;
-    const bound = { M: tokens };
-    const overTokens = typeof work.rows === 'string';
-    if (overTokens) this.#perToken = Math.max(this.#perToken, parts * cols);
-    else this.#elements = Math.max(this.#elements, parts * cols * lengthOf(work.rows, bound));
-    const partials = { buffer: overTokens ? OVER_TOKENS : OF_FACTORS, dtype: 'f32', offset: 0 } as const;
-    const cut: Product = {
-      ...work,
-      epilogue: { scale: work.epilogue.scale, accumulate: false },
-      out: dense(partials.buffer, partials.dtype, work.rows, cols),
-      parts,
-    };
-    const BN = Math.min(FINISH_LANES, 2 ** Math.ceil(Math.log2(cols)));
-    const elements = lengthOf(work.rows, bound) * cols;
-    const size = ELEMENT_BYTES[work.out.dtype];
-    return [
-      {
-        ...launch,
-        name: `${launch.name}_parts`,
-        schedule: { ...schedule, splitK: parts },
-        work: cut,
-        predicted: predict(productWork(cut, schedule, bound), arithmeticOf(work), device),
-        does: `${launch.does}, in parts`,
-      },
-      {
-        name: launch.name,
-        family: 'reducePartials',
-        schedule: { ...LIBRARY, BM: FINISH_LANES / BN, BN },
-        work: {
-          kind: 'finish',
-          partials,
-          parts,
-          rows: work.rows,
-          cols,
-          epilogue: { ...work.epilogue, scale: 1 },
-          out: work.out,
-        },
-        predicted: predict({ flops: elements * parts, bytes: elements * (4 * parts + size) }, 'f32', device),
-        does: `adds the parts of ${launch.does}`,
-      },
-    ];
-  }
-
-  /** The memory for parts. */
-  buffers(): readonly BufferPlan[] {
-    const scratch = (name: string, shape: readonly Extent[]): BufferPlan => ({
-      name,
-      dtype: 'f32',
-      shape,
-      life: 'scratch',
-    });
-    return [
-      ...(this.#perToken > 0 ? [scratch(OVER_TOKENS, ['M', this.#perToken])] : []),
-      ...(this.#elements > 0 ? [scratch(OF_FACTORS, [this.#elements])] : []),
-    ];
-  }
-
-  /** Parts that fill the device; 1 where the product has blocks enough or where parts would cost more than they give. */
-  #partsOf(work: Product, schedule: TileSchedule): number {
-    const { BM, BN, BK, stages, subgroups } = schedule;
-    const { device, tokens, adapters, mostRank } = this.plan;
-    const sorted = adapters > 1 && mostRank === undefined;
-    const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && !sorted;
-    if (!device.multiprocessors || !simple || typeof work.cols !== 'number') return 1;
-    const n = (extent: Extent) => lengthOf(extent, { M: tokens });
-    const [rows, cols] = [n(work.rows), work.cols];
-    const blocks = Math.ceil(rows / BM) * Math.ceil(cols / BN);
-    if (blocks >= device.multiprocessors) return 1;
-    const tiles = work.segments.reduce((sum, { inner }) => sum + Math.ceil(n(inner) / BK), 0);
-    // parts are written and read once; that may be half of what the product reads
-    const read = productWork(work, { BN }, { M: tokens }).bytes;
-    const type = unitTypeOf(work);
-    const ring = type && schedule.warps > 0 ? unitBytes(schedule, type) : 0;
-    const each = Math.min(BLOCKS_EACH, blocksAtOnce(ring, device));
-    return Math.min(
-      Math.ceil((each * device.multiprocessors) / blocks),
-      Math.floor(tiles / (stages > 1 ? LEAST_TILES : LEAST_WITHOUT_RING)),
-      Math.floor(read / 2 / (8 * rows * cols)),
-      MOST_PARTS,
-    );
-  }
+/** Parts that fill the device; 1 where the product has blocks enough or where parts would cost more than they give. */
+export function partsOf(
+  work: Product,
+  schedule: TileSchedule,
+  { device, tokens, adapters, mostRank }: KernelPlan,
+): number {
+  const { BM, BN, BK, stages, subgroups } = schedule;
+  const sorted = adapters > 1 && mostRank === undefined;
+  const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && !sorted;
+  if (!device.multiprocessors || !simple || typeof work.cols !== 'number') return 1;
+  const n = (extent: Extent) => lengthOf(extent, { M: tokens });
+  const [rows, cols] = [n(work.rows), work.cols];
+  const blocks = Math.ceil(rows / BM) * Math.ceil(cols / BN);
+  if (blocks >= device.multiprocessors) return 1;
+  const tiles = work.segments.reduce((sum, { inner }) => sum + Math.ceil(n(inner) / BK), 0);
+  // parts are written and read once; that may be half of what the product reads
+  const read = productWork(work, { BN }, { M: tokens }).bytes;
+  const type = unitTypeOf(work);
+  const ring = type && schedule.warps > 0 ? unitBytes(schedule, type) : 0;
+  const each = Math.min(BLOCKS_EACH, blocksAtOnce(ring, device));
+  return Math.min(
+    Math.ceil((each * device.multiprocessors) / blocks),
+    Math.floor(tiles / (stages > 1 ? LEAST_TILES : LEAST_WITHOUT_RING)),
+    Math.floor(read / 2 / (8 * rows * cols)),
+    MOST_PARTS,
+  );
 }

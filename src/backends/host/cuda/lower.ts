@@ -6,13 +6,15 @@ import type { DeviceProfile, KernelPlan, Launch, Product, TileSchedule } from '.
 import { ringOfCores } from '../../kernel/plan/schedule.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 import { DECLARED_BYTES } from '../../kernel/print/cuda/shared-memory.js';
-import { ProductCuts } from './cut.js';
+import { ProductCuts } from '../shared/cuts.js';
+import { withLaunches } from '../shared/lower.js';
+import { partsOf } from './cut.js';
 
 /** Blocks with matrix units on a multiprocessor: one multiplies while the other waits, or stores its results. */
 const BLOCKS_AT_ONCE = 2;
 
 /**
- * The plan as it is emitted: products of too few blocks are cut into parts (ProductCuts), and schedules are those of the
+ * The plan as it is emitted: products of too few blocks are cut into parts (partsOf), and schedules are those of the
  * kernels: matrix units (mma.sync) for products of narrow operands and of float32 that is rounded, CUDA cores for the rest.
  * Kernels run on devices of all `architectures`. With sm_90a among them a product whose planned schedule is one of warpgroups keeps
  * it, for devices that have warpgroups.
@@ -20,34 +22,13 @@ const BLOCKS_AT_ONCE = 2;
 export function loweredPlan(plan: KernelPlan, architectures: readonly string[] = []): KernelPlan {
   const least = leastOf(plan.device, architectures);
   const warpgroups = architectures.includes('sm_90a');
-  const lower = (launches: readonly Launch[]) =>
-    launches.map((launch): Launch => {
-      const lowered = { ...launch, schedule: scheduleOf(launch, least) };
-      const { work, schedule } = launch;
-      const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
-      return keeps ? { ...lowered, warpgroups: schedule } : lowered;
-    });
-  const cuts = new ProductCuts({ ...plan, device: least });
-  const each = (launches: readonly Launch[]) => lower(launches).flatMap((launch) => cuts.of(launch));
-  const lowered = {
-    ...plan,
-    prologue: each(plan.prologue),
-    regions: plan.regions.map((region) => ({
-      ...region,
-      forward: each(region.forward),
-      backward: each(region.backward),
-    })),
-    epilogue: each(plan.epilogue),
-    ...(plan.merging
-      ? {
-          merging: {
-            merge: each(plan.merging.merge),
-            unmerge: each(plan.merging.unmerge),
-            forward: plan.merging.forward.map(each),
-          },
-        }
-      : {}),
-  };
+  const cuts = new ProductCuts({ ...plan, device: least }, partsOf);
+  const lowered = withLaunches(plan, (launch) => {
+    const { work, schedule } = launch;
+    const own = { ...launch, schedule: scheduleOf(launch, least) };
+    const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
+    return cuts.of(keeps ? { ...own, warpgroups: schedule } : own);
+  });
   return { ...lowered, buffers: [...plan.buffers, ...cuts.buffers()] };
 }
 

@@ -1,6 +1,7 @@
 import type { BackEnd } from '../../backend.js';
 import { APPLE_M1 } from '../../kernel/device/apple-m1.js';
 import { INTEL_XE } from '../../kernel/device/intel-xe.js';
+import { SOFTWARE } from '../../kernel/device/software.js';
 import { WEBGPU_LAPTOP } from '../../kernel/device/webgpu-laptop.js';
 import { forOtherDevice } from '../shared/check.js';
 import { noSteps } from '../shared/optimizer.js';
@@ -9,11 +10,14 @@ import { noSteps } from '../shared/optimizer.js';
 export const WEBGPU: BackEnd = {
   name: 'wgsl',
   about: 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them',
-  devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE],
-  flags: ['subgroups', 'segments'],
+  devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE, SOFTWARE],
+  flags: ['subgroups', 'segments', 'accumulate'],
   records: true,
   check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
-  lower: async (plan) => plan,
+  async lower(plan, { halfSums }) {
+    const { loweredWgsl } = await import('./lower.js');
+    return loweredWgsl(plan, { halfSums });
+  },
   async emit(plan, { optimizer }) {
     const { webgpuHost } = await import('./webgpu.js');
     return webgpuHost(plan, optimizer);

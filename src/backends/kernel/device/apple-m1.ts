@@ -13,7 +13,10 @@ export const APPLE_M1: DeviceProfile = {
   cacheBytes: 8 << 20,
   workgroupBytes: 16384,
   invocations: 256,
+  // nominal: cores
+  multiprocessors: 8,
   storageBuffers: 8,
+  bindingBytes: 128 << 20,
   features: ['subgroups'],
   source:
     'reported: 0.9 TFLOP/s in WGSL, 32-71 us per dispatch on Metal (arXiv 2604.02344); bandwidth nominal',

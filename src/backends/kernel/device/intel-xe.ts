@@ -13,7 +13,10 @@ export const INTEL_XE: DeviceProfile = {
   cacheBytes: 4 << 20,
   workgroupBytes: 16384,
   invocations: 256,
+  // nominal: subslices of 16 execution units
+  multiprocessors: 6,
   storageBuffers: 8,
+  bindingBytes: 128 << 20,
   features: ['subgroups'],
   source: 'assumed: about half of the nominal rate of an integrated Xe GPU',
   tiles: webgpuTiles('webgpu-intel', [

@@ -13,7 +13,10 @@ export const WEBGPU_LAPTOP: DeviceProfile = {
   cacheBytes: 4 << 20,
   workgroupBytes: 16384,
   invocations: 256,
+  // assumed
+  multiprocessors: 8,
   storageBuffers: 8,
+  bindingBytes: 128 << 20,
   features: ['subgroups'],
   source: 'assumed for an integrated GPU; per-dispatch cost as reported in arXiv 2604.02344 (24-71 us)',
   tiles: webgpuTiles('webgpu-laptop', [

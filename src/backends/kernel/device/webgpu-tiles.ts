@@ -69,11 +69,15 @@ const COMMON: readonly TileEntry[] = [
 ];
 
 /**
- * Starting points, not measurements: tiles that others report as good, within the limits of WebGPU. `gemm`: those that differ
- * from target to target.
+ * Starting points, not measurements: tiles that others report as good, within the limits of WebGPU. `own`: those of the
+ * target, before the common ones; `gemv`: few rows have kernels of their own.
  */
-export const webgpuTiles = (target: string, gemm: readonly TileEntry[]): readonly ScheduleRow[] => [
+export const webgpuTiles = (
+  target: string,
+  own: readonly TileEntry[],
+  { gemv = true }: { readonly gemv?: boolean } = {},
+): readonly ScheduleRow[] => [
   ...overSubgroups(scheduleRows(target, ['f32', 'f16'], SUBGROUPS)),
-  ...fewRows(scheduleRows(target, ['f32', 'f16'], GEMV)),
-  ...padded(scheduleRows(target, ['f32', 'f16'], [...gemm, ...COMMON])),
+  ...(gemv ? fewRows(scheduleRows(target, ['f32', 'f16'], GEMV)) : []),
+  ...padded(scheduleRows(target, ['f32', 'f16'], [...own, ...COMMON])),
 ];

@@ -28,7 +28,7 @@ import type { Launch, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import { storeVectors } from './epilogue.js';
-import { Parameters } from './parameters.js';
+import { Parameters, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
 import { QUAD, turnedPart } from './vector-product.js';
 
@@ -115,22 +115,24 @@ class Gemv {
     const col = this.#col;
     const inside = lt(col, this.#cols);
     const target = readB.transposed ? 'quad' : 'row_b';
+    const { share, from, end } = partOfInner(this.work.parts, length, n, VECTOR);
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
-      loop(`k0_${n}`, u32(0), length, u32(BK), (k0) => [
+      ...share,
+      loop(`k0_${n}`, from, end, u32(BK), (k0) => [
         define(`k_${n}`, add(div(k0, u32(VECTOR)), this.#own)),
         ...QUAD.map((c) => {
           const at = readB.transposed ? [add(col, u32(c)), k] : [add(k, u32(c)), col];
           const [row, first] = readB.transposed
-            ? [lt(at[0]!, this.#cols), lt(k, length)]
-            : [lt(at[0]!, length), inside];
+            ? [lt(at[0]!, this.#cols), lt(k, end)]
+            : [lt(at[0]!, end), inside];
           return poke(target, u32(c), load4(readB.view, at, and(row, first)));
         }),
         ...(readB.transposed ? QUAD.map((c) => poke('row_b', u32(c), turnedPart('quad', c))) : []),
         repeat(`i_${n}`, BM, (i) => {
           const row = add(this.#row0, i);
           return [
-            poke('col_a', u32(0), load4(readA.view, [row, k], and(lt(row, this.#rows), lt(k, length)))),
+            poke('col_a', u32(0), load4(readA.view, [row, k], and(lt(row, this.#rows), lt(k, end)))),
             ...QUAD.map((c) => {
               const value = part(peek4('col_a', u32(0)), c);
               return poke('acc', i, fma(splat(value), peek4('row_b', u32(c)), peek4('acc', i)));

@@ -6,6 +6,8 @@ import {
   comment,
   define,
   div,
+  type F16x4,
+  type F32x4,
   fma,
   id,
   type Kernel,
@@ -14,16 +16,21 @@ import {
   lt,
   mod,
   mul,
+  NO_HALVES,
   part,
   peek4,
+  peekHalves,
   poke,
+  type Quarter,
   ref,
   repeat,
   type Stmt,
   splat,
+  spread,
   type U32,
   u32,
   vector,
+  widened,
 } from '../ir/kir.js';
 import type { Launch, Product, TileSchedule } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
@@ -138,18 +145,21 @@ class VectorProduct {
       vector: true,
       ...(half(which) ? { elem: 'f16' } : {}),
     });
-    const registers = (name: string, size: number): ArrayDecl => ({
+    const registers = (name: string, size: number, elem?: 'f16'): ArrayDecl => ({
       name,
       space: 'register',
       size,
       vector: true,
+      ...(elem ? { elem } : {}),
     });
+    const own = this.#schedule.halfSums ? 'f16' : undefined;
     return [
       tile('a', BM * this.#pitchA),
       tile('b', BK * this.#pitchB),
       registers('acc', TM * this.#across),
-      registers('col_a', 1),
-      registers('row_b', VECTOR * this.#across),
+      ...(own ? [registers('stretch', TM * this.#across, own)] : []),
+      registers('col_a', 1, own),
+      registers('row_b', VECTOR * this.#across, own),
       ...(this.#turns ? [registers('quad', VECTOR)] : []),
     ];
   }
@@ -184,7 +194,7 @@ class VectorProduct {
           this.#cols,
         ),
         barrier,
-        this.#multiply(n),
+        ...(this.#schedule.halfSums ? this.#multiplyHalves(n) : [this.#multiply(n)]),
         barrier,
       ]),
     ];
@@ -242,29 +252,46 @@ class VectorProduct {
 
   /** acc += tile_a tile_b for this invocation's TM x TN, four of the inner dimension at a time. */
   #multiply(n: string): Stmt {
+    return this.#each(n, peek4, (at, c, b) =>
+      poke('acc', at, fma(splat(part(peek4('col_a', u32(0)), c)), b, peek4('acc', at))),
+    );
+  }
+
+  /** The same, with the sums of the tiles in float16. */
+  #multiplyHalves(n: string): Stmt[] {
+    const all = this.#schedule.TM * this.#across;
+    return [
+      repeat(`e_zero_${n}`, all, (at) => [poke('stretch', at, NO_HALVES)]),
+      this.#each(n, peekHalves, (at, c, b) =>
+        poke('stretch', at, fma(spread(peekHalves('col_a', u32(0)), c), b, peekHalves('stretch', at))),
+      ),
+      repeat(`e_sum_${n}`, all, (at) => [
+        poke('acc', at, add(peek4('acc', at), widened(peekHalves('stretch', at)))),
+      ]),
+    ];
+  }
+
+  /** For every vector of results, and every four of the inner dimension: `one` is given a number of `col_a` and a vector of `row_b`. */
+  #each<T extends F32x4 | F16x4>(
+    n: string,
+    from: (array: string, index: U32) => T,
+    one: (at: U32, of: Quarter, b: T) => Stmt,
+  ): Stmt {
     const { BK, TM } = this.#schedule;
     const across = this.#across;
     return loop(`k_${n}`, u32(0), u32(BK / VECTOR), u32(1), (k) => [
       ...QUAD.map((c) =>
         repeat(`jb_${n}`, across, (j) => {
           const row = add(mul(k, u32(VECTOR)), u32(c));
-          return [
-            poke(
-              'row_b',
-              add(u32(c * across), j),
-              peek4('tile_b', add(mul(row, u32(this.#pitchB)), add(this.#tileCol, j))),
-            ),
-          ];
+          const index = add(mul(row, u32(this.#pitchB)), add(this.#tileCol, j));
+          return [poke('row_b', add(u32(c * across), j), from('tile_b', index))];
         }),
       ),
       repeat(`i_${n}`, TM, (i) => [
-        poke('col_a', u32(0), peek4('tile_a', add(mul(add(this.#tileRow, i), u32(this.#pitchA)), k))),
+        poke('col_a', u32(0), from('tile_a', add(mul(add(this.#tileRow, i), u32(this.#pitchA)), k))),
         repeat(`j_${n}`, across, (j) => {
           const at = add(mul(i, u32(across)), j);
-          return QUAD.map((c) => {
-            const [a, b] = [part(peek4('col_a', u32(0)), c), peek4('row_b', add(u32(c * across), j))];
-            return poke('acc', at, fma(splat(a), b, peek4('acc', at)));
-          });
+          return QUAD.map((c) => one(at, c, from('row_b', add(u32(c * across), j))));
         }),
       ]),
     ]);

@@ -8,13 +8,14 @@ import type { SubgroupExpr } from './subgroups.js';
 import type { FragmentDecl, UnitStmt } from './units.js';
 import type { MapParam, RingDecl, WarpgroupStmt } from './warpgroups.js';
 
-/** Type of a value in registers; `f32x4`: a vector of four. */
-export type KType = 'f32' | 'f32x4' | 'u32' | 'bool';
+/** Type of a value in registers; `f32x4`: a vector of four, `f16x4` of four halves, of which each operation rounds. */
+export type KType = 'f32' | 'f32x4' | 'f16x4' | 'u32' | 'bool';
 /** Type of an element in a buffer; u8: a byte, as a whole number. */
 export type Storage = 'f32' | 'f16' | 'bf16' | 'u32' | 'u8';
 
 export type F32 = Expr<'f32'>;
 export type F32x4 = Expr<'f32x4'>;
+export type F16x4 = Expr<'f16x4'>;
 export type U32 = Expr<'u32'>;
 export type Bool = Expr<'bool'>;
 
@@ -50,6 +51,8 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
   | { readonly e: 'vector'; readonly of: readonly [F32, F32, F32, F32] }
   | { readonly e: 'splat'; readonly of: F32 }
   | { readonly e: 'part'; readonly of: F32x4; readonly at: Quarter }
+  /** one number of a vector of halves, four times */
+  | { readonly e: 'spread'; readonly of: F16x4; readonly at: Quarter }
   | { readonly e: 'cast'; readonly of: Expr }
   | { readonly e: 'select'; readonly cond: Bool; readonly whenTrue: Expr; readonly whenFalse: Expr }
   | { readonly e: 'load'; readonly view: View; readonly at: readonly U32[]; readonly mask?: Bool }
@@ -61,7 +64,7 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
 export type Stmt =
   | { readonly s: 'let' | 'var'; readonly name: string; readonly init: Expr }
   | { readonly s: 'assign'; readonly name: string; readonly value: Expr }
-  | { readonly s: 'poke'; readonly array: string; readonly index: U32; readonly value: F32 | F32x4 }
+  | { readonly s: 'poke'; readonly array: string; readonly index: U32; readonly value: F32 | F32x4 | F16x4 }
   | {
       readonly s: 'store';
       readonly view: View;
@@ -112,7 +115,7 @@ export interface UniformParam {
 }
 
 /**
- * An array of f32, or in workgroup memory of a narrower type: a `poke` rounds to it. `register` arrays belong to
+ * An array of f32, or of a narrower type: a `poke` rounds to it. `register` arrays belong to
  * an invocation, are zero at first and are indexed by constants only; those of u32 hold words of packed numbers.
  */
 export interface ArrayDecl {
@@ -207,10 +210,14 @@ export const div = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('/',
 export const mod = (a: U32, b: U32): U32 => bin('%', a, b);
 export const min = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('min', a, b);
 export const max = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('max', a, b);
-export const fma = <T extends 'f32' | 'f32x4'>(a: Expr<T>, b: Expr<T>, c: Expr<T>): Expr<T> =>
+export const fma = <T extends 'f32' | 'f32x4' | 'f16x4'>(a: Expr<T>, b: Expr<T>, c: Expr<T>): Expr<T> =>
   ({ type: a.type, e: 'fma', a, b, c }) as Expr<T>;
 export const vector = (of: readonly [F32, F32, F32, F32]): F32x4 => ({ type: 'f32x4', e: 'vector', of });
 export const splat = (of: F32): F32x4 => ({ type: 'f32x4', e: 'splat', of });
+export const spread = (of: F16x4, at: Quarter): F16x4 => ({ type: 'f16x4', e: 'spread', of, at });
+/** Halves as f32. */
+export const widened = (of: F16x4): F32x4 => ({ type: 'f32x4', e: 'cast', of });
+export const NO_HALVES: F16x4 = { type: 'f16x4', e: 'lit', value: 0 };
 export const part = (of: F32x4, at: Quarter): F32 => ({ type: 'f32', e: 'part', of, at });
 export const call = (fn: Unary, of: F32): F32 => ({ type: 'f32', e: 'call', fn, of });
 export const lt = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>): Bool => ({
@@ -242,6 +249,7 @@ export const load4 = (view: View, at: readonly U32[], mask?: Bool): F32x4 => ({
   ...(mask ? { mask } : {}),
 });
 export const peek4 = (array: string, index: U32): F32x4 => ({ type: 'f32x4', e: 'peek', array, index });
+export const peekHalves = (array: string, index: U32): F16x4 => ({ type: 'f16x4', e: 'peek', array, index });
 /** A whole number as f32. */
 export const cast = (of: U32): F32 => ({ type: 'f32', e: 'cast', of });
 /** An element of a buffer of whole numbers. */
@@ -255,7 +263,7 @@ export const loadIndex = (view: View, at: readonly U32[], mask: Bool): U32 => ({
 export const peek = (array: string, index: U32): F32 => ({ type: 'f32', e: 'peek', array, index });
 
 export const define = (name: string, init: Expr): Stmt => ({ s: 'let', name, init });
-export const poke = (array: string, index: U32, value: F32 | F32x4): Stmt => ({
+export const poke = (array: string, index: U32, value: F32 | F32x4 | F16x4): Stmt => ({
   s: 'poke',
   array,
   index,
@@ -333,6 +341,7 @@ export function operands(expr: Expr): readonly Expr[] {
     case 'cast':
     case 'splat':
     case 'part':
+    case 'spread':
     case 'subgroupAdd':
       return [expr.of];
     case 'select':

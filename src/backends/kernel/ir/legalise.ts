@@ -8,6 +8,7 @@ import {
   f32,
   type Kernel,
   literalValue,
+  NO_HALVES,
   ref,
   type Stmt,
   select,
@@ -36,10 +37,14 @@ export function legalise(kernel: Kernel): Kernel {
   const rewriter = new Rewriter(whole ? new Map() : registers, whole);
   const body = rewriter.block(kernel.body, new Map());
   if (whole) return { ...kernel, body };
-  const zeros = [...registers].flatMap(([name, { size, vector }]) =>
+  const zeros = [...registers].flatMap(([name, { size, vector, elem }]) =>
     Array.from(
       { length: size },
-      (_, index): Stmt => ({ s: 'var', name: `${name}_${index}`, init: vector ? splat(f32(0)) : f32(0) }),
+      (_, index): Stmt => ({
+        s: 'var',
+        name: `${name}_${index}`,
+        init: !vector ? f32(0) : elem === 'f16' ? NO_HALVES : splat(f32(0)),
+      }),
     ),
   );
   return {
@@ -162,7 +167,8 @@ class Rewriter {
       case 'splat':
         return { ...expr, of: this.expr(expr.of, known) };
       case 'part':
-        return { ...expr, of: this.expr(expr.of, known) };
+      case 'spread':
+        return { ...expr, of: this.expr(expr.of, known) } as Expr;
       case 'call':
       case 'cast':
         return { ...expr, of: this.expr(expr.of, known) };

@@ -4,6 +4,7 @@ import type { DeviceProfile } from '../model/types.js';
 import {
   type Expr,
   type Kernel,
+  type KType,
   neighbour,
   operands,
   ref,
@@ -42,6 +43,7 @@ import type { WarpgroupStmt } from './warpgroups.js';
  *  - pair: two elements that are written at once lie side by side from an even place on;
  *  - vector: so do four, from a multiple of four on, in rows that are multiples of four long; a buffer or an array is accessed in vectors,
  *    or element by element;
+ *  - half: halves are of arrays of float16, and are written to such;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
  *  - subgroup: a subgroup operation is the whole value of a variable or an element, of f32 where it is a sum, and all
  *    invocations of a workgroup execute it;
@@ -130,7 +132,7 @@ class Verifier {
         return;
       case 'poke':
         this.#expr(stmt.value);
-        this.#element(stmt.array, stmt.index, stmt.value);
+        this.#element(stmt.array, stmt.index, stmt.value, stmt.value.type);
         return;
       case 'store':
         this.#expr(stmt.value);
@@ -273,7 +275,7 @@ class Verifier {
         this.#access(expr.view, expr.at, conjuncts(expr.mask), 'read', expr.type === 'f32x4');
         return;
       case 'peek':
-        this.#element(expr.array, expr.index, null, expr.type === 'f32x4');
+        this.#element(expr.array, expr.index, null, expr.type);
         return;
       case 'subgroup':
       case 'subgroupAdd':
@@ -345,7 +347,8 @@ class Verifier {
   }
 
   /** An element that is written, or read where no value is given. */
-  #element(name: string, index: U32, value: Expr | null, vector = value?.type === 'f32x4'): void {
+  #element(name: string, index: U32, value: Expr | null, type: KType): void {
+    const vector = type === 'f32x4' || type === 'f16x4';
     if (value) this.#expr(index);
     const array = this.kernel.arrays.find((decl) => decl.name === name);
     if (!array) {
@@ -354,6 +357,7 @@ class Verifier {
     }
     if ((array.vector ?? false) !== vector)
       this.#broken('vector', `${name} is ${array.vector ? '' : 'not '}of vectors`);
+    if (type === 'f16x4' && array.elem !== 'f16') this.#broken('half', `${name} is not of float16`);
     if (!this.#below(index, u32(array.size), []))
       this.#broken('in range', `an index of ${name}, of ${array.size}`);
     if (array.space === 'register') {

@@ -36,15 +36,15 @@ export function runLaunch({ name, work, schedule }: Launch, memory: Memory, boun
 /** Which part of a product an element of the inner dimension of a segment belongs to. */
 function partsOf(
   { segments, parts }: Product,
-  { BK, warps, stages }: TileSchedule,
+  { BK, warps, stages, gemv }: TileSchedule,
   n: (extent: Extent) => number,
 ) {
   // without matrix units every segment is cut by itself; with them, the tiles of neighbours that are stored alike
   // tiles that pass no ring are cut segment by segment
   if (warps === 0 && stages === 1)
     return segments.map(({ inner, b }) => {
-      // a part begins with a word
-      const least = b.matrix.packed ? 32 / b.matrix.packed.bits : 1;
+      // a part begins with a word, or with a vector
+      const least = b.matrix.packed ? 32 / b.matrix.packed.bits : gemv ? 4 : 1;
       const share = least * Math.ceil(n(inner) / (parts * least));
       return (k: number) => Math.floor(k / share);
     });

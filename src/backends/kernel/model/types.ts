@@ -46,10 +46,12 @@ export interface DeviceProfile {
   readonly workgroupBytes: number;
   /** most invocations (threads) in a workgroup */
   readonly invocations: number;
-  /** multiprocessors that run workgroups side by side; absent where a kernel's workgroups are not counted */
+  /** multiprocessors, cores, units: what runs workgroups side by side; absent where a kernel's workgroups are not counted */
   readonly multiprocessors?: number;
   /** storage buffers that one kernel may bind */
   readonly storageBuffers: number;
+  /** most bytes of a buffer that a kernel is given; absent: all of it */
+  readonly bindingBytes?: number;
   /**
    * What kernels may use: `subgroups`; `mma` matrix units of a warp; `cp.async` a pipeline of copies; `wgmma`, `tma` warpgroups and
    * their copy engine; `library` a vendor library that multiplies strided matrices; `packed` loads of bytes, for packed weights
@@ -98,6 +100,8 @@ export interface TileSchedule {
   readonly splitK: number;
   readonly subgroups?: true;
   readonly gemv?: true;
+  /** in vectors of float16: the products of BK numbers are added in float16, the sums of those in float32 */
+  readonly halfSums?: true;
   /** without matrix units: padding of rows of tiles, in elements, so that they begin in different banks */
   readonly pad?: number;
 }

@@ -246,7 +246,7 @@ export function workgroupBytes(
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
 export function scheduleText(schedule: TileSchedule): string {
-  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups, gemv } = schedule;
+  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups, gemv, halfSums } = schedule;
   if (gemv)
     return `${BM}x${BN}, ${BN / VECTOR} invocations along the columns, ${BK / VECTOR} along the inner dimension`;
   if (subgroups) {
@@ -258,5 +258,6 @@ export function scheduleText(schedule: TileSchedule): string {
   const shape = `${BM}x${BN}x${BK}`;
   const ring = ringOfCores(schedule) ? `, ${stages} stages` : '';
   const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each${ring}`;
-  return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;
+  const sums = halfSums ? `, sums of ${BK} in float16` : '';
+  return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}${sums}`;
 }

@@ -15,14 +15,16 @@ export interface Spelling {
   select(cond: string, whenTrue: string, whenFalse: string): string;
   read(buffer: string, index: string): string;
   /** an element of an array */
-  peek(array: string, index: string): string;
+  peek(array: string, index: string, type: KType): string;
   /** a vector of four numbers, or of one number four times */
   vector(of: readonly string[]): string;
+  /** a vector of halves that are all one */
+  halves(of: string): string;
   /** writes an element, or a pair from an even place on */
   write(buffer: string, index: string, value: string, next?: string): string;
   declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
   /** writes an element of an array */
-  poke(array: string, index: string, value: string): string;
+  poke(array: string, index: string, value: string, type: KType): string;
   /** number of an invocation in its subgroup, or how many there are */
   subgroup(of: 'peer' | 'peers'): string;
   subgroupAdd(of: string): string;
@@ -73,7 +75,9 @@ export class CFamily {
       case 'assign':
         return [`${indent}${stmt.name} = ${this.text(stmt.value)};`];
       case 'poke':
-        return [`${indent}${spelling.poke(stmt.array, this.text(stmt.index), this.text(stmt.value))}`];
+        return [
+          `${indent}${spelling.poke(stmt.array, this.text(stmt.index), this.text(stmt.value), stmt.value.type)}`,
+        ];
       case 'store': {
         const at = this.#index(stmt.view, stmt.at, stmt.value);
         const values = [this.text(stmt.value), ...(stmt.next ? [this.text(stmt.next)] : [])];
@@ -165,13 +169,15 @@ export class CFamily {
       case 'load':
         return [spelling.read(expr.view.buffer, this.#index(expr.view, expr.at, expr)), ATOM];
       case 'peek':
-        return [spelling.peek(expr.array, this.text(expr.index)), ATOM];
+        return [spelling.peek(expr.array, this.text(expr.index), expr.type), ATOM];
       case 'vector':
         return [spelling.vector(expr.of.map((one) => this.text(one))), ATOM];
       case 'splat':
         return [spelling.vector([this.text(expr.of)]), ATOM];
       case 'part':
         return [`${this.#part(expr.of, ATOM)}.${'xyzw'[expr.at]}`, ATOM];
+      case 'spread':
+        return [spelling.halves(`${this.#part(expr.of, ATOM)}.${'xyzw'[expr.at]}`), ATOM];
       case 'subgroup':
         return [spelling.subgroup(expr.of), PRECEDENCE['%']!];
       case 'subgroupAdd':

@@ -54,11 +54,20 @@ export function requirements(tokens: number = TOKENS): Requirements {
   // #if EMIT_TRAINING
   grids.push(...STEPS.flatMap(({ kernel }) => gridOf(kernel, tokens)));
   // #endif
+  // #if EMIT_SLICES
+  const bound = Object.values<Kernel>(KERNELS).flatMap(({ bindings }) =>
+    bindings.map(({ buffer, offset = 0, size = bytesOf(buffer, tokens) - offset }) => size),
+  );
+  // #endif
   return {
     requiredFeatures: [...FEATURES],
     requiredLimits: {
       ...LIMITS,
-      maxStorageBufferBindingSize: bytes,
+      // #if EMIT_SLICES
+      maxStorageBufferBindingSize: Math.max(...bound),
+      // #else
+      //-       maxStorageBufferBindingSize: bytes,
+      // #endif
       maxBufferSize: bytes,
       maxComputeWorkgroupsPerDimension: Math.max(...grids),
     },
@@ -234,7 +243,15 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   const dispatches = Object.fromEntries(
     launches.map(([name, bind]) => {
       const { bindings, uniformBytes }: Kernel = KERNELS[name];
-      const bound = bindings.map(({ buffer, offset = 0 }) => ({ buffer: buffers[buffer], offset }));
+      // #if EMIT_SLICES
+      const bound = bindings.map(({ buffer, offset = 0, size = buffers[buffer].size - offset }) => ({
+        buffer: buffers[buffer],
+        offset,
+        size,
+      }));
+      // #else
+      //-       const bound = bindings.map(({ buffer, offset = 0 }) => ({ buffer: buffers[buffer], offset }));
+      // #endif
       return [name, bind(uniformBytes > 0 ? [...bound, { buffer: uniforms }] : bound)];
     }),
   ) as Record<KernelName, Dispatch>;
@@ -1015,6 +1032,8 @@ export interface Binding<Name extends string> {
   readonly type: 'read-only-storage' | 'storage';
   /** bytes of the buffer before what the kernel is given; absent: 0 */
   readonly offset?: number;
+  /** bytes that the kernel is given; absent: all that follow */
+  readonly size?: number;
 }
 
 export type GridExtent = number | { readonly per: number };

@@ -16,6 +16,7 @@ import {
   rowBlockOf,
   type TensorPlace,
 } from '../../shared/tables.js';
+import { elementsRead } from '../slices.js';
 
 /** A kernel as the module has it: everything that is needed to bind and to launch it. */
 export interface KernelRow {
@@ -30,6 +31,8 @@ export interface KernelRow {
     readonly type: 'read-only-storage' | 'storage';
     /** bytes of the buffer before what the kernel is given; absent: 0 */
     readonly offset?: number;
+    /** bytes that the kernel is given; absent: all that follow */
+    readonly size?: number;
   }[];
   /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
   readonly uniformBytes: number;
@@ -51,6 +54,8 @@ export interface ModuleFacts {
   readonly training: boolean;
   /** buffers of float16 */
   readonly half: boolean;
+  /** some buffers are larger than what kernels are given of them */
+  readonly slices: boolean;
   readonly adapters: number;
   /** rows of x of one adapter that lie together at least */
   readonly rowBlock: number;
@@ -106,11 +111,30 @@ export function factsOf(
   { narrowed, launched, optimizer, steps, all }: ReturnType<typeof kernelsOfModule>,
 ): ModuleFacts {
   const names = (list: readonly Pick<Launch, 'name'>[]) => list.map(({ name }) => name);
+  const large = tooLarge(plan);
+  const kernels = [
+    ...narrowed.map(({ kernel, from, to, elements }): KernelRow => {
+      const grid = [Math.ceil(elements / CAST_WIDTH), 1, 1];
+      const does = `${to} = ${from} in float16`;
+      return kernelRow({ name: narrowName(from), does, kernel, grid }, (_, index) =>
+        index === 0 ? from : to,
+      );
+    }),
+    ...[...launched.values()].map(({ kernel, launch: { name, does, work }, launch, buffers, firsts }) =>
+      kernelRow(
+        { name, does, kernel, grid: gridFor(launch, plan.tokens) },
+        (buffer) => buffers.get(buffer)!,
+        firsts,
+        (buffer) => (large.has(buffer) ? elementsRead(work, buffer) : null),
+      ),
+    ),
+  ];
   return {
     device: plan.device.name,
     tokens: plan.tokens,
     training: plan.purpose === 'train',
     half: plan.buffers.some(({ dtype }) => dtype === 'f16'),
+    slices: kernels.some(({ bindings }) => bindings.some(({ size }) => size !== undefined)),
     adapters: plan.adapters,
     rowBlock: rowBlockOf(plan),
     buffers: plan.buffers,
@@ -122,22 +146,7 @@ export function factsOf(
     cleared: names(plan.buffers.filter(({ cleared }) => cleared)),
     merging: plan.merging ? { merge: names(plan.merging.merge), unmerge: names(plan.merging.unmerge) } : null,
     sources: all.map((kernel) => ({ name: kernel.name, code: printWgsl(kernel) })),
-    kernels: [
-      ...narrowed.map(({ kernel, from, to, elements }): KernelRow => {
-        const grid = [Math.ceil(elements / CAST_WIDTH), 1, 1];
-        const does = `${to} = ${from} in float16`;
-        return kernelRow({ name: narrowName(from), does, kernel, grid }, (_, index) =>
-          index === 0 ? from : to,
-        );
-      }),
-      ...[...launched.values()].map(({ kernel, launch: { name, does }, launch, buffers, firsts }) =>
-        kernelRow(
-          { name, does, kernel, grid: gridFor(launch, plan.tokens) },
-          (buffer) => buffers.get(buffer)!,
-          firsts,
-        ),
-      ),
-    ],
+    kernels,
     optimizer,
     steps: steps.map(({ factor, gradient, kernel, elements }) => ({
       factor,
@@ -157,11 +166,24 @@ export function factsOf(
 
 const narrowName = (factor: string): string => `narrow_${factor}`;
 
-/** `buffer`: which buffer is at a binding, by the kernel's name for it; `firsts`: elements of it that lie before. */
+/** Buffers of fixed size that a device does not bind at once. */
+const tooLarge = ({ buffers, device: { bindingBytes = Number.POSITIVE_INFINITY } }: KernelPlan) =>
+  new Set(
+    buffers.flatMap(({ name, dtype, shape }) => {
+      const elements = shape.reduce<number>((all, extent) => all * Number(extent), 1);
+      return elements * (dtype === 'f16' ? 2 : 4) > bindingBytes ? [name] : [];
+    }),
+  );
+
+/**
+ * `buffer`: which buffer is at a binding, by the kernel's name for it; `firsts`: elements of it that lie before; `end`: the element after
+ * the last one that the kernel reads, or null, by the name of the buffer.
+ */
 function kernelRow(
   { name, does, kernel, grid }: Pick<KernelRow, 'name' | 'does' | 'grid'> & { readonly kernel: Kernel },
   buffer: (name: string, index: number) => string = (own) => own,
   firsts: ReadonlyMap<string, number> = new Map(),
+  end: (buffer: string) => number | null = () => null,
 ): KernelRow {
   return {
     name,
@@ -170,11 +192,15 @@ function kernelRow(
     workgroup: kernel.workgroup,
     grid,
     bindings: kernel.buffers.map(({ name: own, access, elem }, index) => {
-      const bytes = (firsts.get(own) ?? 0) * (elem === 'f16' ? 2 : 4);
+      const bytes = elem === 'f16' ? 2 : 4;
+      const first = firsts.get(own) ?? 0;
+      const last = end(buffer(own, index));
       return {
         buffer: buffer(own, index),
         type: access === 'read' ? 'read-only-storage' : 'storage',
-        ...(bytes > 0 ? { offset: bytes } : {}),
+        ...(first > 0 ? { offset: bytes * first } : {}),
+        // in whole words
+        ...(last !== null ? { size: 4 * Math.ceil((bytes * (last - first)) / 4) } : {}),
       };
     }),
     // all are numbers of four bytes

@@ -7,7 +7,14 @@ import type { Statement } from './source.js';
 import { alias, comment, constant, field, shape } from './structures.js';
 
 /** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
-export const kernels = ({ sources, kernels: rows, steps, optimizer, training }: ModuleFacts): Statement[] => [
+export const kernels = ({
+  sources,
+  kernels: rows,
+  steps,
+  optimizer,
+  training,
+  slices,
+}: ModuleFacts): Statement[] => [
   alias(
     { name: 'GridExtent', doc: 'Workgroups along one axis: a fixed number, or one for every `per` tokens.' },
     'number | { readonly per: number }',
@@ -16,6 +23,7 @@ export const kernels = ({ sources, kernels: rows, steps, optimizer, training }: 
     field('buffer', 'Name'),
     field('type', "'read-only-storage' | 'storage'"),
     field('offset?', 'number', 'bytes of the buffer before what the kernel is given; absent: 0'),
+    ...(slices ? [field('size?', 'number', 'bytes that the kernel is given; absent: all that follow')] : []),
   ]),
   shape(
     {

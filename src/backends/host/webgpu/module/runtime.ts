@@ -6,13 +6,14 @@ import { stepParts } from './step.js';
 
 /** What runs the tables of a module: its functions, from the source in ../runtime. */
 export function runtime(facts: ModuleFacts): string {
-  const { training, merging, half, adapters } = facts;
+  const { training, merging, half, slices, adapters } = facts;
   const { conditions, lines } = stepParts(facts);
   const properties = {
     source: false,
     training,
     merging: merging !== null,
     half,
+    slices,
     many: adapters > 1,
     ...conditions,
   };

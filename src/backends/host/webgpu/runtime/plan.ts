@@ -97,6 +97,8 @@ export interface Binding<Name extends string> {
   readonly type: 'read-only-storage' | 'storage';
   /** bytes of the buffer before what the kernel is given; absent: 0 */
   readonly offset?: number;
+  /** bytes that the kernel is given; absent: all that follow */
+  readonly size?: number;
 }
 
 export type GridExtent = number | { readonly per: number };

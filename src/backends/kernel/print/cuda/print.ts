@@ -11,7 +11,7 @@ import { launchBytes, sharedPlaces } from './shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
-const TYPES = { f32: 'float', f32x4: 'float4', u32: 'unsigned', bool: 'bool' } as const;
+const TYPES = { f32: 'float', f32x4: 'float4', f16x4: '__half4', u32: 'unsigned', bool: 'bool' } as const;
 const ELEMENTS = {
   f32: 'float',
   f16: '__half',
@@ -154,6 +154,7 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
     peek: (array, index) => `${array}[${index}]`,
     // kernels with vectors are refused
     vector: (of) => `make_float4(${of.join(', ')})`,
+    halves: (of) => `make_half4(${of})`,
     write: (buffer, index, value, next) => {
       if (next !== undefined) {
         const [type, make] = PAIRS[elems.get(buffer)!]!;

@@ -90,9 +90,11 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
   const rounded = (name: string, value: string) =>
     halves.has(name) ? `${halves.get(name) ? 'vec4h' : 'f16'}(${value})` : value;
   return {
-    literal: (type, value) =>
-      type === 'u32' ? `${value}u` : type === 'f32' ? f32Text(value) : value ? 'true' : 'false',
-    type: (type) => (type === 'f32x4' ? 'vec4f' : type),
+    literal: (type, value) => {
+      if (type === 'f16x4') return `vec4h(${f32Text(value)})`;
+      return type === 'u32' ? `${value}u` : type === 'f32' ? f32Text(value) : value ? 'true' : 'false';
+    },
+    type: (type) => (type === 'f32x4' ? 'vec4f' : type === 'f16x4' ? 'vec4h' : type),
     id: (of, axis) => `${of}.${AXES[axis]}`,
     uniform: (name) => `uniforms.${name}`,
     fma: (a, b, c) => `fma(${a}, ${b}, ${c})`,
@@ -101,14 +103,17 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
     // WGSL evaluates both; an index beyond a buffer is clamped there and the element dropped
     select: (cond, whenTrue, whenFalse) => `select(${whenFalse}, ${whenTrue}, ${cond})`,
     read: (buffer, index) => widened(buffer, `${wgslName(buffer)}[${index}]`),
-    peek: (array, index) => widened(array, `${array}[${index}]`),
+    peek: (array, index, type) =>
+      type === 'f16x4' ? `${array}[${index}]` : widened(array, `${array}[${index}]`),
     vector: (of) => `vec4f(${of.join(', ')})`,
+    halves: (of) => `vec4h(${of})`,
     write: (buffer, index, value, next) => {
       if (next !== undefined) absent({ s: 'pair' });
       return `${wgslName(buffer)}[${index}] = ${rounded(buffer, value)};`;
     },
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
-    poke: (array, index, value) => `${array}[${index}] = ${rounded(array, value)};`,
+    poke: (array, index, value, type) =>
+      `${array}[${index}] = ${type === 'f16x4' ? value : rounded(array, value)};`,
     // counted, not the built-in number: a subgroup may not be full, and its numbers then may not begin at 0
     subgroup: (of) => (of === 'peer' ? 'subgroupExclusiveAdd(1u)' : 'subgroupAdd(1u)'),
     subgroupAdd: (of) => `subgroupAdd(${of})`,
