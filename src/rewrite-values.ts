@@ -52,12 +52,15 @@ function specOf(
 const noFile = (file: string): never =>
   refuseUsage(`a description of a method in a file is not read here: ${JSON.stringify(file)}`);
 
-/** The values of the options of `lotrc rewrite` as {@link RewriteOptions}. Throws as {@link specOf}, LOTR3004 for patterns. */
+/** The values of the options of `lotrc rewrite` as {@link RewriteOptions}. `calibrated`: who asks sees to a start from data. Throws as {@link specOf}, LOTR3004 for patterns. */
 export function rewriteOptionsOf(
   values: ValuesOf<typeof SELECT & typeof FORM>,
   inFile?: (file: string) => AdapterSpec,
   modelIn?: (file: string) => Model,
+  calibrated = false,
 ): RewriteOptions {
+  if (startsFromData(values.init) && !calibrated)
+    refuseUsage('--init eva is for `lotrc rewrite`, with --calibration: give the model that it writes');
   const pairs = (option: string, list: readonly string[] = []) =>
     list.map((text) => parsePatternValue(text, option));
   const { rank, targets, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded } = values;

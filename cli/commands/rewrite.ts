@@ -115,7 +115,7 @@ async function evaOf(path: string, options: ValuesOf<typeof REWRITE>, run: Run):
   const progress = new Progress(run.io);
   return inScratch('lotrc-eva-', async (scratch) => {
     const model = loadModel(path);
-    planLayers(model, rewriteOptionsOf(options, specIn));
+    planLayers(model, rewriteOptionsOf(options, specIn, loadModel, true));
     const watch = progress.read.bind(progress);
     return startByEva(model, join(scratch, 'model.onnx'), { ...{ file, tokenizer, examples, seed, watch } });
   }).finally(() => progress.end());
@@ -136,9 +136,12 @@ export function rewritten(
   /** with --init difference */
   readonly difference: readonly DifferenceRow[] | null;
 } {
-  if (startsFromData(options.init) && !eva && !options.withoutData)
-    refuseUsage('--init eva is for `lotrc rewrite`, with --calibration: give the model that it writes');
-  const { loftq, difference, ...rest } = rewriteOptionsOf(options, specIn, loadModel);
+  const { loftq, difference, ...rest } = rewriteOptionsOf(
+    options,
+    specIn,
+    loadModel,
+    eva !== null || options.withoutData,
+  );
   let errors: readonly LoftqRow[] = [];
   const told = (rows: readonly LoftqRow[]) => {
     errors = rows;

@@ -8,6 +8,9 @@ import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, i64Tensor, MemoryTensor } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
+import { defaultsOf } from '../../src/options/define.js';
+import { REWRITE } from '../../src/options/sets/adapters.js';
+import { rewriteOptionsOf } from '../../src/rewrite-values.js';
 import { lotrc } from '../support/cli.js';
 import { baseOf } from '../support/peft.js';
 
@@ -137,6 +140,11 @@ test.each([
   expect(code).not.toBe(0);
   expect(err).toContain(wanted);
   expect(err).toContain(why);
+});
+
+test('other ways to rewrite a model refuse it, and start with nothing else in its place', () => {
+  const values = { ...defaultsOf(REWRITE), rank: RANK, init: 'eva' };
+  expect(() => rewriteOptionsOf(values)).toThrow('--init eva is for `lotrc rewrite`');
 });
 
 test('padding and too few rows are refused', async () => {
