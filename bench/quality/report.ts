@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readStudy, textOutput } from '../../cli/study/study.js';
 import { readGrid, runsOf, type StudyRun } from '../../src/build/study/grid.js';
@@ -16,7 +16,10 @@ import { tablesOf } from './tables.js';
  */
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('report.js FOLDER');
-const started = (name: string): boolean => existsSync(join(folder, name, 'runs'));
+const started = (name: string): boolean => {
+  const runs = join(folder, name, 'runs');
+  return existsSync(runs) && readdirSync(runs).some((file) => file.endsWith('.json'));
+};
 const sections = [
   ...TASKS.filter(started).flatMap((name) => metricsOfTask(name).map((metric) => taskSection(name, metric))),
   ...MAPS.filter(started).map(mapSection),
