@@ -86,12 +86,11 @@ describe.skipIf(!open)('a language model', () => {
     expect(wanted.length).toBe(8);
     for (const folder of [two, four])
       for (const [i, value] of (await curves(folder)).entries())
-        expect(Math.abs(value - wanted[i]!) / wanted[i]!, `${folder} ${i}`).toBeLessThan(
-          i % 3 === 2 ? 1e-5 : 2e-6,
-        );
+        expect(Math.abs(value - wanted[i]!) / wanted[i]!, `${folder} ${i}`).toBeLessThan(1e-6);
     const state = stateOf(one);
     for (const folder of [two, four])
       for (const [name, values] of stateOf(folder)) {
+        // AdamW divides gradients by their size: rounding counts for more where they are small
         const scale = Math.max(...values.map(Math.abs));
         for (const [i, value] of values.entries())
           expect(Math.abs(value - state.get(name)![i]!), name).toBeLessThan(1e-5 * scale + 1e-12);
