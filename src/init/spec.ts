@@ -160,7 +160,8 @@ function applyPreset(
     const hint = 'write the preset first, then the factors that differ from it';
     fail(badInit({ text, why: `the preset "${item}" does not come first`, hint }));
   }
-  for (const { name, init } of spec.factors) asked.set(name, preset!(init));
+  // lengths of columns are what they are, whatever the others start as
+  for (const { name, init } of spec.factors) if (init !== 'weightNorm') asked.set(name, preset!(init));
 }
 
 function parseForm(text: string, form: string): Asked {

@@ -142,6 +142,14 @@ test.each([
   expect(err).toContain(why);
 });
 
+test('lengths of columns of DoRA stay what they are, with this start and with any preset', () => {
+  for (const init of ['eva', 'fan-in']) {
+    const values = { ...defaultsOf(REWRITE), rank: RANK, method: 'dora', init };
+    const { spec } = rewriteOptionsOf(values, undefined, undefined, true);
+    expect(spec!.factors.map((factor) => factor.init)).toEqual([{ fanIn: 1 }, 'zeros', 'weightNorm']);
+  }
+});
+
 test('other ways to rewrite a model refuse it, and start with nothing else in its place', () => {
   const values = { ...defaultsOf(REWRITE), rank: RANK, init: 'eva' };
   expect(() => rewriteOptionsOf(values)).toThrow('--init eva is for `lotrc rewrite`');
