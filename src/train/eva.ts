@@ -56,7 +56,8 @@ export async function startByEva(
   }));
   const host = new OrtProcess();
   try {
-    let reads: ReadonlyMap<string, Read> = new Map();
+    // narrow layers are done before wide ones
+    const reads = new Map<string, Read>();
     for (;;) {
       const open = jobs.flatMap(({ sketch, krylov }) => {
         const block = krylov.block();
@@ -70,7 +71,7 @@ export async function startByEva(
         );
       pass.requireNumbers(calibration.file);
       for (const { sketch, krylov, block } of open) krylov.absorb(pass.image(sketch, block));
-      ({ reads } = pass);
+      for (const [name, read] of pass.reads) reads.set(name, read);
     }
     const factors = new Map<string, TensorData>();
     const rows = jobs.map(({ sketch, krylov }) => {

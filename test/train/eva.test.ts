@@ -83,6 +83,14 @@ test('A of LoRA is that of EVA in PEFT, and what numpy finds in the inputs of th
   expect(code).toBe(0);
 });
 
+test('layers whose directions are found in fewer passes than those of others', async () => {
+  const { code, err } = await lotrc(
+    ...['rewrite', BERT, '--rank', '2', '--method', 'lora', '--init', 'eva', ...TARGETS],
+    ...['--calibration', CALIBRATION, '-o', join(root, 'narrow.onnx')],
+  );
+  expect(code, err).toBe(0);
+});
+
 test('R of LoTR has the directions of the sum of the covariances of its layers', async () => {
   const { tensors } = await factors('lotr', '--scale', '5');
   for (const shape of ['16x16', '16x24', '24x16']) {
