@@ -164,7 +164,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     const options = { device, tokens: 7, purpose: 'train', strategy: 'bordered', dtype: 'bf16' } as const;
     const files = written(choose(contraction(LOTR), options));
     // its kernels are those of other forms
-    compileLibrary(files, ['adapters.cu'], ['sm_90a', 'sm_80', 'sm_120']);
+    compileLibrary(files, ['adapters.cu'], ['sm_90a', 'sm_80', 'sm_120', 'sm_100']);
   });
 });
 

@@ -515,6 +515,26 @@ describe('the choice', () => {
     expect(y).toEqual(layers.map(({ biasedOutput }) => biasedOutput));
   });
 
+  test('where the library has matrix units that no kernel has, a bordered weight is what is chosen, where it can be', () => {
+    const contraction = contractionOf({ ...SKETCH, inputs: [['q', 'k'], ['o']] });
+    const device = profile('b200', 'cuda');
+    for (const purpose of ['train', 'serve'] as const) {
+      const options = { device, tokens: 2048, purpose, dtype: 'bf16' } as const;
+      const large = contractionOf({ ...SKETCH, in: 4096, out: 4096, rank: 8, inputs: [['q', 'k'], ['o']] });
+      const plan = choose(large, options);
+      expect(plan.regions.map(({ scheme }) => scheme)).toEqual(['S0', 'S0']);
+      for (const { because, forward, base } of plan.regions) {
+        expect(because).toBe('the cheapest of what is open here');
+        // the base product is the library's too
+        expect(forward.at(-1)!.predicted.seconds).toBeLessThan(1.05 * (base.forward.seconds / base.launches));
+      }
+      expect(choose(large, { ...options, strategy: 'split' }).regions[0]!.scheme).toBe('S1');
+    }
+    expect(
+      choose(contraction, { device, tokens: 9, purpose: 'serve', adapters: 2 }).regions[0]!.scheme,
+    ).not.toBe('S0');
+  });
+
   test('LOTR6005: bf16 is refused where there is none; LOTR6006: a form that is not open', () => {
     const options = { device: laptop, tokens: 100, purpose: 'serve' } as const;
     expect(() => choose(square(64, 4), { ...options, dtype: 'bf16' })).toThrow(

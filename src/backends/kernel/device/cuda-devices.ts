@@ -1,6 +1,8 @@
 import type { DeviceProfile } from '../model/types.js';
 import { A10 } from './a10.js';
 import { A100 } from './a100.js';
+import { B200 } from './b200.js';
+import { B300 } from './b300.js';
 import { H100 } from './h100.js';
 import { H200 } from './h200.js';
 import { L4 } from './l4.js';
@@ -18,6 +20,8 @@ export const CUDA_DEVICES: readonly DeviceProfile[] = [
   RTX_4090,
   L4,
   RTX_5090,
+  B200,
+  B300,
 ];
 
 /** A device with no more shared memory than all that code for these architectures runs on: kernels are the same for all. */

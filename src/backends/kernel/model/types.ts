@@ -37,6 +37,8 @@ export interface DeviceProfile {
     /** of float32 operands that matrix units round */
     readonly tf32?: number;
   };
+  /** the same of a vendor library, for types where it uses matrix units that no emitted kernel uses; a plan then prefers it */
+  readonly libraryFlops?: Readonly<Partial<Record<KernelDtype | 'tf32', number>>>;
   /** bytes per second to and from device memory */
   readonly bytesPerSecond: number;
   readonly launchSeconds: number;

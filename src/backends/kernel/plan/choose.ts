@@ -67,7 +67,8 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
   const adapters = options.adapters ?? 1;
   const { mostRank } = options;
   // warpgroups multiply neither for several adapters nor what a library multiplies
-  const asItIs = adapters > 1 || mostRank !== undefined || options.strategy === 'bordered';
+  const byLibrary = options.strategy === undefined && device.libraryFlops !== undefined;
+  const asItIs = adapters > 1 || mostRank !== undefined || options.strategy === 'bordered' || byLibrary;
   const contraction = asItIs ? layers : withPaddedRanks(layers, device, dtype);
   if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
   if ((adapters > 1 || mostRank !== undefined) && purpose === 'train')
@@ -261,7 +262,7 @@ const CHOICES: readonly Choice[] = [
         return 'it needs a vendor library that multiplies strided matrices';
       if (adapters > 1) return 'the border of a weight holds one adapter';
       if (merging) return 'the kernels of --merge fold into a weight that is a buffer of its own';
-      return wanted === 'bordered'
+      return wanted === 'bordered' || target.device.libraryFlops !== undefined
         ? null
         : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';
     },

@@ -41,6 +41,11 @@ export function predict(work: Work, dtype: KernelDtype | UnitRounding, device: D
   return { flops: work.flops, bytes: work.bytes, seconds };
 }
 
+/** The device as a vendor library sees it. */
+export function asLibrarySees(device: DeviceProfile): DeviceProfile {
+  return { ...device, flops: { ...device.flops, ...device.libraryFlops } };
+}
+
 export function addWork(...parts: readonly Work[]): Work {
   const sum = (pick: (part: Work) => number) => parts.reduce((total, part) => total + pick(part), 0);
   return { flops: sum(({ flops }) => flops), bytes: sum(({ bytes }) => bytes) };

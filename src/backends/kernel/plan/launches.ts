@@ -17,7 +17,7 @@ import type {
   Segment,
   UnitRounding,
 } from '../model/types.js';
-import { einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
+import { asLibrarySees, einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
 import { einsumSchedule, LIBRARY, type Problem, pickSchedule } from './schedule.js';
 import { allInVectors } from './vectors.js';
 
@@ -65,14 +65,9 @@ export function productLaunch(target: Target, wanted: ProductRequest): Launch {
     epilogue: { ...PLAIN, ...epilogue },
     parts,
   };
-  return {
-    name,
-    family,
-    schedule,
-    work,
-    predicted: predict(productWork(work, schedule, bound), arithmeticOf(work), target.device),
-    does,
-  };
+  const device = family === 'blas' ? asLibrarySees(target.device) : target.device;
+  const predicted = predict(productWork(work, schedule, bound), arithmeticOf(work), device);
+  return { name, family, schedule, work, predicted, does };
 }
 
 /** One launch for an einsum. */
@@ -248,7 +243,7 @@ export function basePrediction(
       out: dense('c', dtype, rows, cols),
       parts: 1,
     };
-    const one = predict(productWork(work, LIBRARY, {}), rounding ?? dtype, device);
+    const one = predict(productWork(work, LIBRARY, {}), rounding ?? dtype, asLibrarySees(device));
     total.flops += one.flops;
     total.bytes += one.bytes;
     total.seconds += one.seconds;
