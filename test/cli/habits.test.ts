@@ -190,10 +190,8 @@ describe('files that are there', () => {
     ['emit', 'cuda', 'base.lotr.onnx', '--tokens', '16', '-o'],
   ])('%s %s stay with --no-clobber', async (...words) => {
     const target = at(`kept-${words[0]}${words[1]}`);
-    const line = [
-      ...words.map((word) => (existsSync(at(word)) ? at(word) : word)),
-      words[0] === 'emit' ? target : `${target}.onnx`,
-    ];
+    const end = words[0] === 'emit' ? '' : words[0] === 'extract' ? '.safetensors' : '.onnx';
+    const line = [...words.map((word) => (existsSync(at(word)) ? at(word) : word)), `${target}${end}`];
     if (!existsSync(target)) expect((await lotrc(...line, '--no-clobber')).code).toBe(0);
     const again = await lotrc(...line, '--no-clobber');
     expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('error LOTR1206') });
