@@ -65,7 +65,7 @@ test.each(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
 );
 
 test('a run folder that cannot be made is said to be', async () => {
-  for (const output of [net.model, join(net.model, 'run')]) {
+  for (const output of [net.tokenizer, join(net.tokenizer, 'run')]) {
     const { code, err } = await lotrc(...words(output, 1));
     expect([code, err]).toEqual([1, expect.stringMatching(/error LOTR1201: .*it is a file/)]);
   }
