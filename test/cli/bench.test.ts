@@ -8,6 +8,7 @@ import { type BenchRow, headlines, rowsCsv } from '../../cli/bench/rows.js';
 import { inTurns } from '../../cli/bench/turns.js';
 import { BENCH } from '../../src/backends/ort/option-set.js';
 import { lotrc } from '../support/cli.js';
+import { EVERYTHING } from '../support/everything.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-bench-test-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -90,7 +91,7 @@ test.each([
   else expect(read()).toEqual(found);
 });
 
-test('a model is timed in every form', { timeout: 300_000 }, async () => {
+test.skipIf(!EVERYTHING)('a model is timed in every form', { timeout: 300_000 }, async () => {
   const output = join(root, 'rows.json');
   const words = [
     '--target',

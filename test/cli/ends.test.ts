@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { allOrFirst } from '../support/everything.js';
 import { childOf, commandOf, pause, ticks, until } from '../support/processes.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -18,7 +19,7 @@ beforeAll(async () => {
 });
 
 // what it looks at is in /proc
-test.runIf(process.platform === 'linux').each(['SIGTERM', 'SIGKILL'] as const)(
+test.runIf(process.platform === 'linux').each(allOrFirst(['SIGKILL', 'SIGTERM'] as const))(
   'after %s the process of ONNX Runtime ends too, and the scratch folder goes',
   async (signal) => {
     const scratch = join(folder, signal);

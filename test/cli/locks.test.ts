@@ -7,6 +7,7 @@ import { FileLock, lockFile } from '../../src/ir/files/lock.js';
 import { runPath } from '../../src/train/run-lock.js';
 import { done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { allOrFirst } from '../support/everything.js';
 import { writeJsonl } from '../support/reading.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -37,7 +38,7 @@ async function endless(output: string): Promise<ChildProcess> {
   return child;
 }
 
-test.each(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
+test.each(allOrFirst(['SIGKILL', 'SIGTERM', 'SIGHUP'] as const))(
   'a run folder belongs to one process until %s ends it, and then to the next',
   async (signal) => {
     const output = join(root, signal);

@@ -5,6 +5,7 @@ import { tucker2 } from '../../src/init/tucker.js';
 import { fleetOf } from '../../src/interop/fleet.js';
 import { f32Tensor } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
+import { EVERYTHING } from '../support/everything.js';
 import { normalTensor } from '../support/normal.js';
 
 const random = (rows: number, columns: number, name: string) =>
@@ -78,7 +79,7 @@ test.each([0.3, 0.6, 0.9])(
   },
 );
 
-test('wide layers without a common space are not within a small tolerance', () => {
+test.skipIf(!EVERYTHING)('wide layers without a common space are not within a small tolerance', () => {
   const layers = pairs(9, 520, 520, 32, null).map(({ rank, a, b }, k) => ({
     module: `layer.${k}`,
     rank,

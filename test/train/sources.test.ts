@@ -23,6 +23,7 @@ import type { Tokenizer } from '../../src/train/data/tokenizer.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { EVERYTHING } from '../support/everything.js';
 import { READING, refused, writeJsonl } from '../support/reading.js';
 
 /** Where the bytes of data files come from, and how much of them there may be. */
@@ -172,7 +173,7 @@ describe('budgets', () => {
   });
   const shiftless = () => readSignature(net.train);
 
-  test('80,000 labels for a model of three classes', async () => {
+  test.skipIf(!EVERYTHING)('80,000 labels for a model of three classes', async () => {
     const rows = Array.from({ length: 80_000 }, (_, i) => `a,name ${i}`);
     const data = file('many.csv', `text,label\n${rows.join('\n')}\n`);
     const { code, err } = await lotrc(
