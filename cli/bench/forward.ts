@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { NodeEp } from '../../src/backends/execution-providers.js';
 import { makeInputs } from '../../src/backends/ort/inputs.js';
 import { OrtSession } from '../../src/backends/ort/session.js';
+import { threadsOf } from '../../src/backends/ort/session-settings.js';
 import { feedOf } from '../../src/backends/ort/tensor.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { nodeTimes } from './profile.js';
@@ -26,7 +27,11 @@ const request = JSON.parse(process.argv[2]!) as ForwardRequest;
 const { file, dims, runs, threads, ep, profile } = request;
 const made = makeInputs(readModel(file), { dims: new Map(Object.entries(dims)) });
 const feeds = Object.fromEntries([...made].map(([name, tensor]) => [name, feedOf(tensor)]));
-const session = await OrtSession.open(file, { ep, threads, ...(profile === undefined ? {} : { profile }) });
+const session = await OrtSession.open(file, {
+  ep,
+  ...threadsOf(threads),
+  ...(profile === undefined ? {} : { profile }),
+});
 const times: number[] = [];
 for (let run = 0; run <= runs; run++) {
   const start = performance.now();

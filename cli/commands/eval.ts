@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { threadsOf } from '../../src/backends/ort/session-settings.js';
 import { badRun } from '../../src/ir/codes/train.js';
 import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
@@ -15,7 +16,6 @@ import type { EVAL } from '../../src/train/option-set.js';
 import { TrainingRun } from '../../src/train/run.js';
 import { cutOf, droppedRows } from '../../src/train/run-data.js';
 import { readSettings } from '../../src/train/settings.js';
-import { threadsOf } from '../../src/train/train.js';
 import { readingOf } from '../../src/train/values.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';

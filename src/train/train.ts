@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { graphsEnded } from '../backends/codes/host.js';
 import type { NodeEp } from '../backends/execution-providers.js';
+import { threadsOf } from '../backends/ort/session-settings.js';
 import { WorkerEnded } from '../backends/ort/worker-process.js';
 import { ranksChanged } from '../ir/codes/distributed.js';
 import { fileChanged } from '../ir/codes/load.js';
@@ -279,8 +280,6 @@ function continued(
   const ended = learningRate(old, before - 1);
   return { plan: next, change: lengthChanged({ step, before, after, rate, ended }) };
 }
-
-export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});
 
 async function settingsOf(
   request: TrainRequest,

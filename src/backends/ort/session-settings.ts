@@ -23,6 +23,10 @@ export interface GraphSettings {
   readonly onCpu?: readonly string[] | undefined;
 }
 
+/** The setting of `--threads N`; 0: one for each core that the process may use. */
+export const threadsOf = (threads: number): Pick<GraphSettings, 'threads'> =>
+  threads > 0 ? { threads } : {};
+
 /** The options of ONNX Runtime's JavaScript interface for them. */
 export function sessionSettings({
   ep,
