@@ -67,7 +67,7 @@ export function rewriteOptionsOf(
   return {
     ...{ rank, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded },
     ...(targets ? { targets } : {}),
-    ...loftqOf(values, specOf(values, inFile), modelIn),
+    ...startOf(values, specOf(values, inFile), modelIn),
     rankPatterns: pairs('--rank-pattern', values.rankPatterns),
     scalePatterns: pairs('--scale-pattern', values.scalePatterns),
     share: parseShare(values.share),
@@ -76,7 +76,7 @@ export function rewriteOptionsOf(
 }
 
 /** The description, and the start from another model where --init asks for it. Throws LOTR8001 for --from without it and the other way round, LOTR3401. */
-function loftqOf(
+function startOf(
   { init, from }: Pick<ValuesOf<typeof SELECT>, 'init' | 'from'>,
   spec: AdapterSpec,
   modelIn: (file: string) => Model = (file) =>

@@ -117,7 +117,7 @@ async function evaOf(path: string, options: ValuesOf<typeof REWRITE>, run: Run):
     const model = loadModel(path);
     planLayers(model, rewriteOptionsOf(options, specIn, loadModel, true));
     const watch = progress.read.bind(progress);
-    return startByEva(model, join(scratch, 'model.onnx'), { ...{ file, tokenizer, examples, seed, watch } });
+    return startByEva(model, join(scratch, 'model.onnx'), { file, tokenizer, examples, seed, watch });
   }).finally(() => progress.end());
 }
 

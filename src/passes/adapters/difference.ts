@@ -12,15 +12,15 @@ import { differenceLayer } from '../../ir/codes/calibration.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import { f32Tensor, type TensorData } from '../../ir/tensor.js';
-import { toF64 } from '../../ir/values.js';
 import type { BoundPass } from '../pass.js';
 import { outputsByName, requirePlan } from '../plan/plan.js';
 import { findLinears } from '../sites/find.js';
+import { groupBy } from '../sites/group-by.js';
 import { stacksOf } from '../unpack/stacks.js';
 import { unpackLayers } from '../unpack/unpack.js';
 import { matrixOf } from './initial-factors.js';
 import { baseNode } from './insert.js';
-import { originalOf } from './loftq.js';
+import { floatsOf, originalOf } from './loftq.js';
 import { sitesByName } from './match-path.js';
 import { START_NOTE } from './start-factors.js';
 
@@ -82,65 +82,83 @@ function startByDifference(model: Model, from: Model) {
       refuse('its weight is not stored as floats');
     const other = originalOf(site, extents, others, refuse, 'the other model');
     return (): Float64Array => {
-      const trained = transposeMatrix(other(), extents.out, extents.in);
-      const values = toF64(own.data);
-      const before = own.layout === 'io' ? values : transposeMatrix(values, extents.out, extents.in);
-      return trained.map((value, k) => value - own.alpha * before[k]!);
+      const before = floatsOf(own, extents);
+      const change = other().map((value, k) => value - before[k]!);
+      return transposeMatrix(change, extents.out, extents.in);
     };
   };
   for (const row of plan.plans) {
     const shared = hasFormOf(row.spec, LOTR);
-    const stacks = new Map<string, SiteRow[]>();
-    for (const site of row.sites) {
-      const key = shared ? site.group : site.id;
-      stacks.set(key, [...(stacks.get(key) ?? []), site]);
-    }
-    for (const sites of stacks.values()) {
+    for (const sites of groupBy(row.sites, ({ group, id }) => (shared ? group : id)).values()) {
       const { in: inn, out, rank } = groupOf(row, sites[0]!);
-      const scale = effectiveScale(row.spec, rank);
+      const stack = { sites, in: inn, out, rank, scale: effectiveScale(row.spec, rank) };
       const read = sites.map((site) => differenceOf(site, { in: inn, out }));
-      if (!shared) {
-        const { left, right, error } = leadingOfRank(read[0]!(), inn, out, rank);
-        const root = 1 / Math.sqrt(Math.abs(scale));
-        const [a, b] = factorNames(row, sites[0]!) as [string, string];
-        factors.set(
-          a,
-          f32Tensor(
-            [inn, rank],
-            transposeMatrix(left, rank, inn).map((x) => x * root),
-          ),
-        );
-        const turned = transposeMatrix(right, out, rank);
-        factors.set(
-          b,
-          f32Tensor(
-            [rank, out],
-            turned.map((x) => x * root * Math.sign(scale)),
-          ),
-        );
-        rows.push({ layer: sites[0]!.id, error });
-        continue;
-      }
-      const stack = { count: sites.length, in: inn, out, weight: (index: number) => read[index]!() };
-      const { u, v, core } = tucker2(stack, { rank, seed: row.seed, sweeps: SWEEPS });
-      for (const [index, site] of sites.entries()) {
-        const [r, m, l] = factorNames(row, site) as [string, string, string];
-        const kept = core(index);
-        const whole = squares(read[index]!());
-        factors.set(r, f32Tensor([inn, rank], u));
-        factors.set(
-          m,
-          f32Tensor(
-            [rank, rank],
-            kept.map((x) => x / scale),
-          ),
-        );
-        factors.set(l, f32Tensor([rank, out], v));
-        const lost = Math.max(0, whole - squares(kept));
-        rows.push({ layer: site.id, error: whole === 0 ? 0 : Math.sqrt(lost / whole) });
-      }
+      const start = shared ? asLotr(row, stack, read) : asLora(row, stack, read[0]!);
+      for (const [name, data] of start.factors) factors.set(name, data);
+      rows.push(...start.rows);
     }
   }
+  return { factors, rows };
+}
+
+/** Layers that share factors; one for LoRA. */
+interface Stack {
+  readonly sites: readonly SiteRow[];
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+  readonly scale: number;
+}
+
+interface Started {
+  readonly factors: ReadonlyMap<string, TensorData>;
+  readonly rows: readonly DifferenceRow[];
+}
+
+/** A and B of one layer by the leading singular vectors of its difference, half of each value on either side. */
+function asLora(
+  row: PlanRow,
+  { sites, in: inn, out, rank, scale }: Stack,
+  read: () => Float64Array,
+): Started {
+  const [site] = sites as readonly [SiteRow];
+  const { left, right, error } = leadingOfRank(read(), inn, out, rank);
+  const root = 1 / Math.sqrt(Math.abs(scale));
+  const [a, b] = factorNames(row, site) as [string, string];
+  const columns = transposeMatrix(left, rank, inn).map((x) => x * root);
+  const lines = transposeMatrix(right, out, rank).map((x) => x * root * Math.sign(scale));
+  return {
+    factors: new Map([
+      [a, f32Tensor([inn, rank], columns)],
+      [b, f32Tensor([rank, out], lines)],
+    ]),
+    rows: [{ layer: site.id, error }],
+  };
+}
+
+/** R and L of all layers of a stack, and M of each. */
+function asLotr(
+  row: PlanRow,
+  { sites, in: inn, out, rank, scale }: Stack,
+  read: readonly (() => Float64Array)[],
+): Started {
+  const weight = (index: number) => read[index]!();
+  const { u, v, core } = tucker2(
+    { count: sites.length, in: inn, out, weight },
+    { rank, seed: row.seed, sweeps: SWEEPS },
+  );
+  const factors = new Map<string, TensorData>();
+  const rows = sites.map((site, index): DifferenceRow => {
+    const [r, m, l] = factorNames(row, site) as [string, string, string];
+    const kept = core(index);
+    const cores = kept.map((x) => x / scale);
+    factors.set(r, f32Tensor([inn, rank], u));
+    factors.set(m, f32Tensor([rank, rank], cores));
+    factors.set(l, f32Tensor([rank, out], v));
+    const whole = squares(weight(index));
+    const lost = Math.max(0, whole - squares(kept));
+    return { layer: site.id, error: whole === 0 ? 0 : Math.sqrt(lost / whole) };
+  });
   return { factors, rows };
 }
 

@@ -5,6 +5,7 @@ import { hasFormOf } from '../../adapter/same-form.js';
 import type { PlanRow, SiteRow } from '../../adapter/saved-plan.js';
 import { transposeMatrix } from '../../init/dense.js';
 import { loftq, without } from '../../init/loftq.js';
+import type { StoredMatrix } from '../../init/weights.js';
 import { badInit, loftqLayer, svdRank } from '../../ir/codes/init.js';
 import { constantData } from '../../ir/constants.js';
 import { fail } from '../../ir/diagnostics.js';
@@ -165,6 +166,16 @@ function packsOf(nodes: readonly Node[], refuse: (why: string) => never): readon
   return [...found.values()];
 }
 
+/** The numbers that a layer multiplies by, (out, in). */
+export function floatsOf(
+  { data, layout, alpha }: StoredMatrix,
+  { in: inn, out }: { readonly in: number; readonly out: number },
+): Float64Array {
+  const values = toF64(data);
+  const rows = layout === 'oi' ? values : transposeMatrix(values, inn, out);
+  return alpha === 1 ? rows : rows.map((x) => alpha * x);
+}
+
 /** Reads the layer's weight in another model, (out, in). */
 export function originalOf(
   site: SiteRow,
@@ -182,10 +193,9 @@ export function originalOf(
     refuse(`it has ${inn}x${out}, and in ${what} ${layer.in}x${layer.out}`);
   const stored = matrixOf(layer.uses[0]!.node) ?? refuse(`${what} does not store its weight as floats`);
   return () => {
-    const values = toF64(stored.data);
-    if (!values.every(Number.isFinite)) refuse(`its weight in ${what} holds values that are not finite`);
-    const rows = stored.layout === 'oi' ? values : transposeMatrix(values, inn, out);
-    return stored.alpha === 1 ? rows : rows.map((x) => stored.alpha * x);
+    const rows = floatsOf(stored, { in: inn, out });
+    if (!rows.every(Number.isFinite)) refuse(`its weight in ${what} holds values that are not finite`);
+    return rows;
   };
 }
 
