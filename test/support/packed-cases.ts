@@ -8,12 +8,15 @@ import type {
   Product,
   TileSchedule,
 } from '../../src/backends/kernel/model/types.js';
+import { CODE_TABLES, type CodeTable } from '../../src/ir/ops/core/code-tables.js';
 import { type KernelCase, make, typedSegment as part, ROUND, values } from './kernel-cases.js';
-import { unpacked } from './kernel-sim/units.js';
+import { codeOf, unpacked } from './kernel-sim/units.js';
 
 /** How a weight is packed; the type of its zero points, or none. */
 export interface Packing {
   readonly bits: 4 | 8;
+  /** codes of a table; their rows are whole blocks */
+  readonly table?: CodeTable;
   readonly block: number;
   readonly scales: KernelDtype;
   readonly zeros: KernelDtype | 'u8' | null;
@@ -58,7 +61,10 @@ export function packedData(rows: number, cols: number, how: Packing, seed: numbe
     const [row, col] = [Math.floor(at / cols), at % cols];
     const own = row * blocks + Math.floor(col / block);
     const place = row * blocks * block + col;
-    return unpacked(words[Math.floor(place / each)]!, bits, place % each, zeroAt(own), scales[own]!);
+    const word = words[Math.floor(place / each)]!;
+    if (how.table)
+      return Math.fround(Math.fround(CODE_TABLES[how.table][codeOf(word, place % each)]!) * scales[own]!);
+    return unpacked(word, bits, place % each, zeroAt(own), scales[own]!);
   });
   return { bytes, scales, zeros: zeros === null ? null : zeros === 'u8' ? packed : floats, numbers };
 }
@@ -97,6 +103,7 @@ function packing(
         data.zeros instanceof Uint8Array ? Uint32Array.from(data.zeros) : data.zeros;
     const packed: Packed = {
       bits: how.bits,
+      table: how.table ?? null,
       block: how.block,
       scales: { buffer: `${buffer}_scales`, dtype: how.scales, offset: 0 },
       zeros: how.zeros && { buffer: `${buffer}_zeros`, dtype: how.zeros, offset: 0 },
@@ -188,6 +195,32 @@ export function packedCases(unit: UnitType | null): readonly KernelCase[] {
         ],
         M: 33,
         epilogue: { accumulate: true, scale: -2 },
+      },
+    ),
+    of(
+      'forward_of_codes',
+      ['w'],
+      { bits: 4, table: 'nf4', block: 16, scales: 'f32', zeros: null },
+      {
+        rows: 'M',
+        cols: 35,
+        segments: [part(['x', 'w'], ['M', 80, 35], type, { b: true }), part(['p', 'l'], ['M', 5, 35], type)],
+        M: 23,
+        epilogue: { scale: 0.75, bias: { buffer: 'bias', dtype: 'f32', offset: 2 } },
+      },
+    ),
+    of(
+      'dx_of_codes',
+      ['w'],
+      { bits: 4, table: 'fp4', block: 32, scales: 'f16', zeros: null },
+      {
+        rows: 'M',
+        cols: 96,
+        segments: [
+          part(['dy', 'w'], ['M', 21, 96], type),
+          part(['dp', 'r'], ['M', 3, 96], type, { b: true }),
+        ],
+        M: 19,
       },
     ),
     of(

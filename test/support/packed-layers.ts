@@ -9,23 +9,28 @@ import { rewrite } from '../../src/rewrite.js';
 import { values } from './kernel-cases.js';
 import { type PackedData, type Packing, packedData } from './packed-cases.js';
 
-/** Extents of the layers: no whole number of blocks, and an odd number of outputs. */
-const [PACKED_IN, PACKED_OUT] = [72, 37];
+/** Outputs of the layers: an odd number. */
+const PACKED_OUT = 37;
+/** Inputs: no whole number of blocks, where the operator allows that. */
+const inputsOf = ({ table }: Packing): number => (table ? 96 : 72);
 
-/** q and k of one x, q with a bias, and o of another, their weights in products of ONNX Runtime (MatMulNBits). */
+/** q and k of one x, q with a bias, and o of another, their weights in products of ONNX Runtime (MatMulNBits; MatMulBnb4 for codes of a table). */
 export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, number>> = {}): Model {
   const graph = new Graph('layers');
-  const [x, z] = ['x', 'z'].map((name) => graph.addInput(name, tensorType('f32', ['tokens', PACKED_IN]))) as [
-    Value,
-    Value,
-  ];
+  const [x, z] = ['x', 'z'].map((name) =>
+    graph.addInput(name, tensorType('f32', ['tokens', inputsOf(how)])),
+  ) as [Value, Value];
   const layer = (name: string, from: Value, bias: boolean): void => {
     const data = dataOf(name, how);
     const inputs = [
       from,
       graph.addInitializer(
         `${name}.q`,
-        new MemoryTensor('u8', [PACKED_OUT, blocksOf(how), (how.block * how.bits) / 8], data.bytes),
+        new MemoryTensor(
+          'u8',
+          how.table ? [data.bytes.length, 1] : [PACKED_OUT, blocksOf(how), (how.block * how.bits) / 8],
+          data.bytes,
+        ),
       ),
       floats(graph, `${name}.scale`, data.scales),
       data.zeros === null
@@ -33,14 +38,15 @@ export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, numb
         : data.zeros instanceof Uint8Array
           ? graph.addInitializer(`${name}.zero`, new MemoryTensor('u8', [data.zeros.length], data.zeros))
           : floats(graph, `${name}.zero`, data.zeros),
-      ...(bias
+      ...(bias && !how.table
         ? [null, graph.addInitializer(`${name}.bias`, f32Tensor([PACKED_OUT], [...values(PACKED_OUT, 2)]))]
         : []),
     ];
     while (inputs.at(-1) === null) inputs.pop();
-    const attrs = { K: PACKED_IN, N: PACKED_OUT, bits: how.bits, block_size: how.block, ...ownAttrs };
+    const kind = how.table ? { quant_type: how.table === 'nf4' ? 1 : 0, transB: 1 } : { bits: how.bits };
+    const attrs = { K: inputsOf(how), N: PACKED_OUT, ...kind, block_size: how.block, ...ownAttrs };
     const [y] = graph.append({
-      op: 'MatMulNBits',
+      op: how.table ? 'MatMulBnb4' : 'MatMulNBits',
       domain: 'com.microsoft',
       name: `/${name}/MatMul`,
       inputs,
@@ -60,9 +66,9 @@ export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, numb
   return model;
 }
 
-const blocksOf = ({ block }: Packing): number => Math.ceil(PACKED_IN / block);
+const blocksOf = (how: Packing): number => Math.ceil(inputsOf(how) / how.block);
 const dataOf = (name: string, how: Packing): PackedData =>
-  packedData(PACKED_OUT, PACKED_IN, how, name.charCodeAt(0));
+  packedData(PACKED_OUT, inputsOf(how), how, name.charCodeAt(0));
 
 function floats(graph: Graph, name: string, data: Float32Array): Value {
   return graph.addInitializer(name, f32Tensor([data.length], [...data]));

@@ -3,6 +3,7 @@ import type { Node, Value } from '../model.js';
 import { ComputedTensor, f32Tensor } from '../tensor.js';
 import { ViewedTensor } from '../viewed-tensor.js';
 import { attrsOf } from './core/attrs.js';
+import { CODE_TABLES, codeTable } from './core/code-tables.js';
 import { type GradBuilder, type NdArray, type OpDef, op } from './core/define.js';
 import { attributes, constantOf, input, runTimeShape, type Vjp } from './core/gradient.js';
 import { slice } from './core/gradient-shape.js';
@@ -198,24 +199,6 @@ export const MsMatMulNBits = op({
   ],
 });
 
-/** The numbers, then the same with a minus. */
-function signed(values: readonly number[]): readonly number[] {
-  return [...values, ...values.map((v) => -v)];
-}
-
-/**
- * The sixteen numbers that 4-bit codes represent, by `quant_type`: floating point (0) and normal quantiles (1, arXiv
- * 2305.14314).
- */
-const BNB4_TABLES: Readonly<Record<number, readonly number[]>> = {
-  0: signed([0, 5.208333333e-3, 2 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 1 / 4]),
-  1: [
-    -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
-    -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
-    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
-  ],
-};
-
 /** table[code] * scale of its block as [N, K], in the element type of x. Codes and blocks run through the rows. */
 function unpackedBnb4(
   b: GradBuilder,
@@ -249,8 +232,9 @@ export const MsMatMulBnb4 = op({
   ...packedProduct<'com.microsoft::MatMulBnb4'>(),
   value: (node, inputs): NdArray[] => {
     const { K, N, block_size, quant_type, transB } = attrsOf(node);
-    const table = BNB4_TABLES[quant_type];
-    if (!table || !transB) throw new Error('this form of MatMulBnb4 has no reference');
+    const name = codeTable(quant_type);
+    if (!name || !transB) throw new Error('this form of MatMulBnb4 has no reference');
+    const table = CODE_TABLES[name];
     const [x, packed, scales] = [need(inputs, 0), need(inputs, 1), need(inputs, 2)];
     const weight = fromIndex([K, N], ([k, n]) => {
       const at = n! * K + k!;
@@ -264,13 +248,13 @@ export const MsMatMulBnb4 = op({
   vjp: (b, node, [dy]) => {
     const { K, N, quant_type, transB } = attributes(node, 'com.microsoft::MatMulBnb4');
     const x = input(node, 0);
-    const table = BNB4_TABLES[quant_type];
+    const table = codeTable(quant_type);
     if (!table) return { because: `its table (quant_type ${quant_type}) is unknown`, at: node };
     if (!transB) return { because: 'its weight is stored untransposed', at: node };
     if (b.wants(1) || b.wants(2))
       return { because: 'its packed weight depends on what is trained', at: node };
     const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
-    const dx = gemm(b, flat, unpackedBnb4(b, node, table, dy!, K * N, [N, K]), 0, 0, 1, x);
+    const dx = gemm(b, flat, unpackedBnb4(b, node, CODE_TABLES[table], dy!, K * N, [N, K]), 0, 0, 1, x);
     return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null];
   },
   cases: [

@@ -10,6 +10,7 @@ import type { KernelDtype, UnitRounding } from '../../../src/backends/kernel/mod
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
@@ -17,12 +18,14 @@ import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
 import { STEPPING } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
+import { runOrt } from '../../support/ort.js';
 import type { Packing } from '../../support/packed-cases.js';
 import { packedContraction, packedModel, packedTensors } from '../../support/packed-layers.js';
 import { EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('h100', 'cuda');
 const NIBBLES: Packing = { bits: 4, block: 32, scales: 'f32', zeros: 'u8' };
+const CODES: Packing = { bits: 4, table: 'nf4', block: 32, scales: 'f32', zeros: null };
 const BYTES: Packing = { bits: 8, block: 16, scales: 'f32', zeros: 'f32' };
 const planOf = (dtype: KernelDtype, spec: AdapterSpec = LOTR, how = NIBBLES) =>
   choose(packedContraction(spec, how), { device, tokens: 70, purpose: 'train', dtype });
@@ -37,6 +40,7 @@ describe('a plan of packed layers', () => {
     const [json] = JSON.parse(plansJson([plan])).plans;
     expect(json.regions[0].layers[0].packed).toEqual({
       bits: 4,
+      table: null,
       block: 32,
       zeroPoints: 'u8',
       bytes: 37 * (48 + 12 + 2),
@@ -56,6 +60,16 @@ describe('a plan of packed layers', () => {
       ['W_2', 37, 48],
       ['Wz_2', 37, 2],
     ]);
+  });
+
+  test('of codes names their table', () => {
+    const plan = loweredPlan(planOf('bf16', LOTR, CODES), ['sm_90a']);
+    expect(explainPlan(plan)).toContain(
+      'weights packed as MatMulBnb4 (nf4 in blocks of 32, scales in f32): 4.44 kB; in bf16 14.2 kB',
+    );
+    expect(plan.buffers.flatMap(({ dtype, shape }) => (dtype === 'u8' ? [shape] : []))).toEqual(
+      Array(3).fill([37, 48]),
+    );
   });
 
   test('library and module say how such weights are set; there are no operators for ONNX Runtime', () => {
@@ -86,11 +100,38 @@ describe('a plan of packed layers', () => {
       /quantised \(com\.microsoft::MatMulNBits, 3 bits\); kernels unpack/,
     ],
     ['blocks of another size', { block_size: 64 }, /are not stored as MatMulNBits describes them/],
-  ] as const)('LOTR6002: %s', (_, attrs, why) => {
-    const model = packedModel(NIBBLES, attrs);
+    ['another table', { quant_type: 2 }, /codes of an unknown table \(quant_type 2\)/, CODES],
+    ['a weight that is not transposed', { transB: 0 }, /stored untransposed \(transB = 0\)/, CODES],
+    [
+      'blocks over the ends of rows',
+      { block_size: 64 },
+      /blocks of its weight \(64 codes\) run over the ends of rows \(96\)/,
+      CODES,
+    ],
+  ] as const)('LOTR6002: %s', (_, attrs, why, how = NIBBLES) => {
+    const model = packedModel(how, attrs);
     rewrite(model, { rank: 2, targets: ['q'] });
     expect(() => contract(model, { packed: true })).toThrow(why);
   });
+});
+
+/** The numbers that kernels are held to are those of another reader. */
+test.each([
+  ['4 bits', NIBBLES],
+  ['nf4', CODES],
+  ['fp4', { ...CODES, table: 'fp4', block: 16 }],
+] as const)('%s are unpacked as ONNX Runtime does', async (_, how) => {
+  const numbers = packedTensors(how).dense['o.q']!;
+  const inputs = numbers.length / 37;
+  const unit = Float32Array.from({ length: inputs ** 2 }, (_, at) => Number(at % (inputs + 1) === 0));
+  const feed = { dtype: 'float32', shape: [inputs, inputs], data: unit } as const;
+  const answer = await runOrt(encodeModel(packedModel(how)), { x: feed, z: feed });
+  // the sign of a zero is lost in the product
+  const turned = Array.from(
+    { length: inputs * 37 },
+    (_, at) => numbers[(at % 37) * inputs + Math.floor(at / 37)]! + 0,
+  );
+  expect(Array.from(answer['o.y']!.data, (value) => Number(value) + 0)).toEqual(turned);
 });
 
 type Case = readonly [
@@ -105,6 +146,8 @@ const CASES: readonly Case[] = [
   ['4 bits in bfloat16, in memory of the caller', LOTR, NIBBLES, 'bf16', 1e-2, { lent: true }],
   ['8 bits in float32', LORA, BYTES, 'f32', EXACT, {}],
   ['4 bits in tf32', LOTR, { ...NIBBLES, block: 16, zeros: null }, 'f32', 2e-3, { rounding: 'tf32' }],
+  ['nf4 in bfloat16', LOTR, CODES, 'bf16', 1e-2, {}],
+  ['fp4 in float32', LORA, { ...CODES, table: 'fp4', block: 16 }, 'f32', EXACT, {}],
   ['8 bits in float16', LOTR, BYTES, 'f16', 2e-3, {}],
 ];
 
@@ -127,7 +170,8 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
     const tokens = 41;
     const { stored, packed, dense } = packedTensors(how);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 5);
-    const plain = { ...stored, 'q.bias': [...values(37, 2)], ...factors };
+    const bias = how.table ? {} : { 'q.bias': [...values(37, 2)] };
+    const plain = { ...stored, ...bias, ...factors };
     const inputs = inputsOf(plan, tokens);
     const { pass, read, stepped, check } = twoPasses(found, plan, { ...plain, ...dense }, inputs);
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];

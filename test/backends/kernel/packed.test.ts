@@ -53,7 +53,7 @@ test('as many words as lie together in a block are loaded at once', () => {
     ({ launch }) =>
       every(kernelOf(launch).body).flatMap((stmt) => (stmt.s === 'fetch' ? [stmt.count] : []))[0],
   );
-  expect(counts).toEqual([4, 2, 4, 4, 4]);
+  expect(counts).toEqual([4, 2, 4, 4, 2, 4, 4]);
 });
 
 test('warpgroups take no packed operand', () => {
@@ -87,7 +87,7 @@ describe.skipIf(!hasCompiler('nvcc') || !EVERYTHING)('nvcc', () => {
       splitK: 1,
     } as const;
     const kernels = packedCases('bf16')
-      .filter(({ name }) => /forward_bf16|dx_of_siblings/.test(name))
+      .filter(({ name }) => /forward_bf16|dx_of_siblings|of_codes/.test(name))
       .map(({ launch }) => {
         if (launch.work.kind !== 'product') throw new Error('not a product');
         return kernelOf({ ...launch, schedule: unitSchedule(tiles, unitTypeOf(launch.work)!, 48 << 10)! });

@@ -53,8 +53,9 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       return `${machine.constant(fetchWords)}(g, ${given.join(', ')}, ${stmt.count});`;
     }
     case 'unpack': {
-      const numbers = [stmt.at, stmt.index, stmt.scale, stmt.zero].map((part) => machine.value(part));
-      return `${machine.constant(unpacker(stmt))}(g, a_${stmt.from}, a_${stmt.array}, ${numbers.join(', ')});`;
+      const numbers = [stmt.at, stmt.index, stmt.scale].map((part) => machine.value(part));
+      const of = 'zero' in stmt.of ? machine.value(stmt.of.zero) : `a_${stmt.of.table}`;
+      return `${machine.constant(unpacker(stmt))}(g, a_${stmt.from}, a_${stmt.array}, ${numbers.join(', ')}, ${of});`;
     }
     case 'load8':
     case 'store8': {
@@ -171,16 +172,21 @@ function unpacker({ count, bits }: Extract<UnitStmt, { s: 'unpack' }>) {
     at: number,
     index: number,
     scale: number,
-    zero: number,
+    of: number | Shared,
   ) => {
-    for (let n = 0; n < count * each; n++)
-      to.write(
-        index + n,
-        unpacked(words.read(at + Math.floor(n / each)), bits, n % each, zero, scale),
-        global,
-      );
+    for (let n = 0; n < count * each; n++) {
+      const word = words.read(at + Math.floor(n / each));
+      const value =
+        typeof of === 'number'
+          ? unpacked(word, bits, n % each, of, scale)
+          : Math.fround(of.read(codeOf(word, n % each), global) * scale);
+      to.write(index + n, value, global);
+    }
   };
 }
+
+/** The n-th code of four bits in a word, the first of a byte in its high half. */
+export const codeOf = (word: number, n: number): number => (word >>> (4 * (n ^ 1))) & 15;
 
 /** The n-th whole number of a word as kernels unpack it, in f32. */
 export const unpacked = (word: number, bits: 4 | 8, n: number, zero: number, scale: number): number =>

@@ -1,10 +1,12 @@
 import { fail } from '../../../ir/diagnostics.js';
+import { CODE_TABLES, type CodeTable } from '../../../ir/ops/core/code-tables.js';
 import { refused } from '../../codes/kernel-ir.js';
 import {
   type ArrayDecl,
   add,
   and,
   type Bool,
+  barrier,
   cast,
   define,
   div,
@@ -33,6 +35,9 @@ import type { TileShape } from './unit-tiles.js';
 
 /** Registers of an invocation: words, and the scale and zero of each group of them. */
 const [WORDS, SCALES, ZEROS] = ['words', 'word_scales', 'word_zeros'] as const;
+
+/** The table in workgroup memory: sixteen numbers, each in a bank of its own, so that threads look up any of them at once. */
+const tableName = (table: CodeTable): string => `table_${table}`;
 
 /** Part of a packed matrix: a row, and what lies in it from a column on. */
 interface Place {
@@ -106,7 +111,10 @@ export class PackedTile {
   /** Writes the numbers of these words to a tile in workgroup memory that begins at `base`. */
   unpack(name: string, array: string, base: U32, lane: U32): Stmt[] {
     const { together, packed, views, shape } = this;
-    const zero = views.zeros ? (q: U32) => peek(ZEROS, q) : () => halfOf(packed);
+    const of = (q: U32) =>
+      packed.table
+        ? { table: tableName(packed.table) }
+        : { zero: views.zeros ? peek(ZEROS, q) : halfOf(packed) };
     return [
       repeat(`q_${name}`, this.groups, (q) => {
         const [e, own, mine] = this.#own(`e_${name}`, q, lane);
@@ -120,7 +128,7 @@ export class PackedTile {
           array,
           index: add(base, add(mul(down, u32(shape.pitch)), along)),
           scale: peek(SCALES, q),
-          zero: zero(q),
+          of: of(q),
         };
         return [e, mine ? { s: 'if', cond: mine, body: [unpack] } : unpack];
       }),
@@ -136,7 +144,7 @@ export class PackedTile {
     at: (row: U32, col: U32) => U32,
   ): Stmt {
     const { packed, views, shape, threads } = this;
-    const { bits } = packed;
+    const { bits, table } = packed;
     const words = (shape.height * shape.width) / this.#numbers;
     return loop(`e_${name}`, lane, u32(words), u32(threads), (e) => {
       const across = u32(shape.width / this.#numbers);
@@ -146,16 +154,18 @@ export class PackedTile {
       const inBlock = div(mod(col, u32(packed.block)), u32(this.#numbers));
       const zero = zeroOf(views, packed, place, name);
       const [word, scale] = [ref('u32', `word_${name}`), ref('f32', `scale_${name}`)];
+      const numberOf = (code: U32): F32 =>
+        table ? peek(tableName(table), code) : sub(cast(code), ref('f32', `zero_${name}`));
       return [
         ...steps,
         define(`word_${name}`, loadIndex(views.words, [row, block, inBlock], inside)),
         define(`scale_${name}`, load(views.scales, [row, block], inside)),
-        ...zero.steps,
-        define(`zero_${name}`, zero.value),
+        ...(table ? [] : [...zero.steps, define(`zero_${name}`, zero.value)]),
         ...Array.from({ length: this.#numbers }, (_, n) => {
-          const whole = mod(div(word, u32(2 ** (bits * n))), u32(2 ** bits));
-          const value = mul(sub(cast(whole), ref('f32', `zero_${name}`)), scale);
-          return poke(tile, at(down, add(along, u32(n))), value);
+          // codes of a table begin with the high half of a byte
+          const place = table ? n ^ 1 : n;
+          const code = mod(div(word, u32(2 ** (bits * place))), u32(2 ** bits));
+          return poke(tile, at(down, add(along, u32(n))), mul(numberOf(code), scale));
         }),
       ];
     });
@@ -218,6 +228,35 @@ function zeroOf(
   return {
     steps: [define(`zeros_${name}`, loadIndex(zeros, [row, place], there))],
     value: cast(select(high, div(byte, u32(16)), mod(byte, u32(16)))),
+  };
+}
+
+/** The tables that codes of some operands are looked up in: arrays of workgroup memory, and what fills them. */
+export function codeTables(
+  packed: readonly (Packed | undefined)[],
+  lane: U32,
+  threads: number,
+): { readonly arrays: readonly ArrayDecl[]; readonly fill: readonly Stmt[] } {
+  const tables = [...new Set(packed.flatMap((one) => one?.table ?? []))];
+  const numberAt = (numbers: readonly number[], at: U32): F32 =>
+    numbers.reduceRight((rest: F32 | null, value, n) => {
+      const own = f32(Math.fround(value));
+      return rest === null ? own : select(lt(at, u32(n + 1)), own, rest);
+    }, null)!;
+  return {
+    arrays: tables.map((table) => ({
+      name: tableName(table),
+      space: 'workgroup',
+      size: CODE_TABLES[table].length,
+    })),
+    fill: [
+      ...tables.map((table) =>
+        loop(`code_${table}`, lane, u32(CODE_TABLES[table].length), u32(threads), (code) => [
+          poke(tableName(table), code, numberAt(CODE_TABLES[table], code)),
+        ]),
+      ),
+      ...(tables.length > 0 ? [barrier] : []),
+    ],
   };
 }
 

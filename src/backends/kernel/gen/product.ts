@@ -23,7 +23,7 @@ import {
 import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { chained, multiplyDown, widenedSum } from './fused.js';
-import { PackedTile } from './packed-tile.js';
+import { codeTables, PackedTile } from './packed-tile.js';
 import { coordinates, type OrientedView, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
 import { ProductTile } from './tile.js';
@@ -61,6 +61,11 @@ class ProductKernel {
   kernel(): Kernel {
     const tile = this.#tile;
     const { chain } = this.work;
+    const tables = codeTables(
+      this.work.segments.map(({ b }) => b.matrix.packed),
+      tile.lane,
+      tile.threads,
+    );
     const parts = [
       ...this.work.segments.flatMap((_, index) => this.#segment(index)),
       ...widenedSum(tile),
@@ -71,8 +76,8 @@ class ProductKernel {
       about: aboutProduct(this.launch, this.work, `tiles ${scheduleText(this.#tile.schedule)}`),
       workgroup: [this.#tile.threads, 1, 1],
       ...this.#tile.params.list(),
-      arrays: this.#tile.arrays,
-      body: [...tile.places(), ...parts],
+      arrays: [...this.#tile.arrays, ...tables.arrays],
+      body: [...tile.places(), ...tables.fill, ...parts],
     };
   }
 

@@ -22,7 +22,7 @@ import {
 import type { FragmentDecl } from '../ir/units.js';
 import type { KernelDtype, Launch, Operand, Product, Segment } from '../model/types.js';
 import { type Results, storeResults } from './epilogue.js';
-import { PackedTile, packedArrays } from './packed-tile.js';
+import { codeTables, PackedTile, packedArrays } from './packed-tile.js';
 import { Parameters } from './parameters.js';
 import { aboutProduct } from './product-work.js';
 import { bring, inVectors, type TileShape, tileElements } from './unit-tiles.js';
@@ -118,12 +118,18 @@ class RingProduct {
     const { schedule, name } = this.launch;
     const { elem, registers, fragments, threads, how, atOnce } = this.multiplier;
     const { stages } = schedule;
+    const tables = codeTables(
+      this.work.segments.map(({ b }) => b.matrix.packed),
+      this.#lane,
+      threads,
+    );
     const ring = { space: 'workgroup', stages, ...(elem === 'f32' ? {} : { elem }) } as const;
     const arrays: ArrayDecl[] = [
       { name: 'tile_a', size: stages * this.#sizeA, ...ring },
       { name: 'tile_b', size: stages * this.#sizeB, ...ring },
       ...registers,
       ...packedArrays(this.#runs.flat().flatMap(({ packed }) => packed ?? [])),
+      ...tables.arrays,
     ];
     const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
     return {
@@ -138,6 +144,7 @@ class RingProduct {
         define('lane', id('local', 0)),
         ...this.#tiles(),
         ...this.#params.lookups,
+        ...tables.fill,
         ...this.multiplier.places(this.#lane),
         ...body,
       ],

@@ -43,7 +43,8 @@ export interface FragmentDecl {
  * - `fetch`: loads `count` neighbouring words (1, 2 or 4) of a buffer of u32 at once into a register array, from `at` on; zeros when
  *   the mask is false;
  * - `unpack`: writes the numbers of `count` words of that array to workgroup memory, from `index` on: (whole number - zero) * scale,
- *   the lowest bits of a word first;
+ *   the lowest bits of a word first; with `table`, an array of sixteen numbers in workgroup memory, table[code] * scale, the highest
+ *   bits of a byte first;
  * - `load8`: loads eight neighbours of a buffer of floats, from a multiple of eight on, into a register array, from `index` on; zeros when
  *   the mask is false; `store8`: the same the other way round, where the mask is true;
  * - `take`: loads four neighbouring f32 of workgroup memory, from a multiple of four on, into a register array, in one load;
@@ -96,7 +97,7 @@ export type UnitStmt =
       readonly array: string;
       readonly index: U32;
       readonly scale: F32;
-      readonly zero: F32;
+      readonly of: { readonly zero: F32 } | { readonly table: string };
     }
   | {
       readonly s: 'load8' | 'store8';

@@ -161,8 +161,10 @@ function eight(stmt: Extract<UnitStmt, { s: 'load8' | 'store8' }>, scope: UnitSc
 
 function unpack(stmt: Extract<UnitStmt, { s: 'unpack' }>, scope: UnitScope): void {
   const { count, bits, index } = stmt;
-  for (const part of [stmt.at, index, stmt.scale, stmt.zero]) scope.expr(part);
+  for (const part of [stmt.at, index, stmt.scale]) scope.expr(part);
   words(stmt.from, stmt.at, count, scope);
+  if ('zero' in stmt.of) scope.expr(stmt.of.zero);
+  else codes(stmt.of.table, bits, scope);
   const array = workgroupArray(stmt.array, scope);
   if (!array) return;
   const numbers = 32 / bits;
@@ -172,6 +174,15 @@ function unpack(stmt: Extract<UnitStmt, { s: 'unpack' }>, scope: UnitScope): voi
   if (!scope.below(add(index, u32(count * numbers - 1)), u32(array.size)))
     scope.broken('in range', `unpacked numbers reach beyond ${array.name}, of ${array.size}`);
   scope.writes(array);
+}
+
+/** A table for codes of this number of bits. */
+function codes(name: string, bits: number, scope: UnitScope): void {
+  const table = workgroupArray(name, scope);
+  if (!table) return;
+  if ((table.elem ?? 'f32') !== 'f32' || table.size < 2 ** bits)
+    scope.broken('in range', `${name} has no number in f32 for every code of ${bits} bits`);
+  scope.reads(table);
 }
 
 function take(stmt: Extract<UnitStmt, { s: 'take' }>, scope: UnitScope): void {

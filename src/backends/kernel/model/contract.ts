@@ -22,7 +22,7 @@ import {
   type Skipped,
   variesBySite,
 } from './layers.js';
-import { BLOCKED_BIAS, packedWeight } from './packed.js';
+import { PACKED_BIAS, packedWeight } from './packed.js';
 import type { KernelDtype } from './types.js';
 
 /**
@@ -169,7 +169,7 @@ function layerOf(
   const dtype = layerType(node);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;
   const group = groupOf(row, site);
-  const own = node.inputs[2 + factorCount(node) + (packed ? BLOCKED_BIAS : 0)];
+  const own = node.inputs[2 + factorCount(node) + (packed ? PACKED_BIAS : 0)];
   const ownBias = own ? vectorBehind(own, group.out, dtype) : null;
   if (own && ownBias === null) return 'its bias is not a stored vector of its width';
   const added = own ? null : biasAfter(node.outputs[0]!, group.out, dtype);

@@ -1,5 +1,6 @@
 import type { Share } from '../../../adapter/description.js';
 import type { FormSide, KernelForm } from '../../../adapter/kernel-form.js';
+import type { CodeTable } from '../../../ir/ops/core/code-tables.js';
 import type { Activation, KernelDtype } from './types.js';
 
 /** What the adapted layers of a model compute: the input of contraction planning. */
@@ -13,6 +14,7 @@ interface Stored<T> {
 /** How a weight (out, in) is packed (see Packed in types.ts), with the names of what belongs to it. */
 export interface WeightPacking {
   readonly bits: 4 | 8;
+  readonly table: CodeTable | null;
   readonly block: number;
   readonly scales: Stored<KernelDtype>;
   readonly zeros: Stored<KernelDtype | 'u8'> | null;

@@ -1,17 +1,20 @@
 import { isFloat } from '../../../ir/dtype.js';
 import type { Node, Value } from '../../../ir/model.js';
+import { codeTable } from '../../../ir/ops/core/code-tables.js';
 import { blockSizes } from '../../../ir/ops/core/number-blocks.js';
 import { baseOf, factorCount } from '../../../passes/adapters/adapted-node.js';
 import { type StoredWeight, storedWeight } from '../../../passes/adapters/stored-weight.js';
 import type { WeightPacking } from './layers.js';
 
-/** The operator whose weights kernels unpack: (out, blocks, bytes of a block), scales, zero points, g_idx, bias. */
+/** Whole numbers in blocks: (out, blocks, bytes of a block), scales, zero points, g_idx, bias. */
 const BLOCKED = 'com.microsoft::MatMulNBits';
-/** Place of the bias among its inputs after the weight. */
-export const BLOCKED_BIAS = 3;
+/** Codes of a table: bytes that run through the rows, scales. */
+const CODED = 'com.microsoft::MatMulBnb4';
+/** Place of the bias among the inputs of such operators after the weight. */
+export const PACKED_BIAS = 3;
 
 const UNPACKED =
-  'kernels unpack those of MatMulNBits in 4 or 8 bits: quantise the model so, or train it with `lotrc emit onnx-train`';
+  'kernels unpack those of MatMulNBits in 4 or 8 bits and of MatMulBnb4: quantise the model so, or train it with `lotrc emit onnx-train`';
 
 /**
  * How the weight of an adapted layer is packed: null where its numbers are stored as they are; a text where no kernel reads
@@ -19,29 +22,53 @@ const UNPACKED =
  */
 export function packedWeight(node: Node, weight: StoredWeight): WeightPacking | string | null {
   const { key } = baseOf(node);
-  const { dtype, shape } = weight.data;
-  if (key !== BLOCKED)
-    return isFloat(dtype) ? null : `its weight is quantised (${key}, ${dtype}); ${UNPACKED}`;
-  const number = (name: string, usual = 0): number => {
-    const attr = node.attrs.get(name);
-    return attr?.kind === 'int' ? Number(attr.value) : usual;
-  };
+  const { dtype } = weight.data;
+  if (key === BLOCKED) return blockedWeight(node, weight);
+  if (key === CODED) return codedWeight(node, weight);
+  return isFloat(dtype) ? null : `its weight is quantised (${key}, ${dtype}); ${UNPACKED}`;
+}
+
+function numberOf(node: Node, name: string, usual = 0): number {
+  const attr = node.attrs.get(name);
+  return attr?.kind === 'int' ? Number(attr.value) : usual;
+}
+
+/** Whether a weight has this number of bytes, in blocks from which words can be loaded. */
+const hasBytes = ({ data, via }: StoredWeight, bytes: number, block: number): boolean =>
+  block >= 16 && block % 16 === 0 && data.dtype === 'u8' && via.length === 0 && sizeOf(data.shape) === bytes;
+
+/** Where blocks end with rows, they lie as MatMulNBits has them. */
+function codedWeight(node: Node, weight: StoredWeight): WeightPacking | string {
+  const [inn, out, block] = ['K', 'N', 'block_size'].map((name) => numberOf(node, name)) as [
+    number,
+    number,
+    number,
+  ];
+  const table = codeTable(numberOf(node, 'quant_type', -1));
+  if (!table)
+    return `its weight has codes of an unknown table (quant_type ${numberOf(node, 'quant_type', -1)})`;
+  if (numberOf(node, 'transB', 1) !== 1) return 'its weight is stored untransposed (transB = 0)';
+  if (inn % block !== 0)
+    return `blocks of its weight (${block} codes) run over the ends of rows (${inn}): quantise it in blocks that divide the inputs`;
+  const [scaleInput] = node.inputs.slice(2 + factorCount(node));
+  const scales = scaleInput ? floatsOf(scaleInput, (out * inn) / block) : null;
+  if (!hasBytes(weight, (out * inn) / 2, block) || !scales)
+    return 'its packed weight or scales are not stored as MatMulBnb4 describes them';
+  return { bits: 4, table, block, scales, zeros: null };
+}
+
+function blockedWeight(node: Node, weight: StoredWeight): WeightPacking | string {
+  const number = (name: string, usual?: number) => numberOf(node, name, usual);
   const [inn, out, bits, block] = [number('K'), number('N'), number('bits', 4), number('block_size')];
-  if (bits !== 4 && bits !== 8) return `its weight is quantised (${key}, ${bits} bits); ${UNPACKED}`;
+  if (bits !== 4 && bits !== 8) return `its weight is quantised (${BLOCKED}, ${bits} bits); ${UNPACKED}`;
   const { blocks, blockBytes, zeroBytes } = blockSizes({ in: inn, bits, block });
   const [scaleInput, zeroInput, order] = node.inputs.slice(2 + factorCount(node));
   if (order) return 'its columns are reordered (g_idx of MatMulNBits)';
   const scales = scaleInput ? floatsOf(scaleInput, out * blocks) : null;
   const zeros = zeroInput ? (bytesOf(zeroInput, out * zeroBytes) ?? floatsOf(zeroInput, out * blocks)) : null;
-  const asDescribed =
-    block >= 16 &&
-    block % 16 === 0 &&
-    dtype === 'u8' &&
-    weight.via.length === 0 &&
-    sizeOf(shape) === out * blocks * blockBytes;
-  if (!asDescribed || !scales || (zeroInput && !zeros))
+  if (!hasBytes(weight, out * blocks * blockBytes, block) || !scales || (zeroInput && !zeros))
     return 'its packed weight, scales or zero points are not stored as MatMulNBits describes them';
-  return { bits, block, scales, zeros };
+  return { bits, table: null, block, scales, zeros };
 }
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((all, extent) => all * extent, 1);

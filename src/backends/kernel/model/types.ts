@@ -1,3 +1,4 @@
+import type { CodeTable } from '../../../ir/ops/core/code-tables.js';
 import type { Group, LayerRegion, Skipped } from './layers.js';
 
 /**
@@ -194,11 +195,16 @@ export type Block = {
 } & ({ readonly tensor: string; readonly transposed: boolean } | { readonly copyOf: MatrixRef });
 
 /**
- * How the numbers of a matrix are packed: rows of blocks of `block` whole numbers of `bits` bits each, the lowest bits first, the last
- * block of a row filled up; a number is (whole number - zero) * scale. `scales` and `zeros` have a number for each block, rows after rows.
+ * How the numbers of a matrix are packed: rows of blocks of `block` codes of `bits` bits each, the last block of a row filled up.
+ * `scales` and `zeros` have a number for each block, rows after rows.
  */
 export interface Packed {
   readonly bits: 4 | 8;
+  /**
+   * What codes stand for. null: whole numbers, the lowest bits of a byte first, and a number is (code - zero) * scale; otherwise the
+   * numbers of a table, the highest bits of a byte first, and a number is table[code] * scale, without zero points.
+   */
+  readonly table: CodeTable | null;
   readonly block: number;
   readonly scales: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
   /** u8: packed as the matrix is, rows begin with a byte of their own; null: half of the range */

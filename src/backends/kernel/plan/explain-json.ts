@@ -70,9 +70,9 @@ function planJson(plan: KernelPlan) {
 function layerJson(layer: AdaptedLayer, { buffers }: KernelPlan) {
   const { id, bias, activation, packed } = layer;
   if (!packed) return { id, bias, activation };
-  const { bits, block, zeros } = packed;
+  const { bits, table, block, zeros } = packed;
   const bytes = packedParts(layer).reduce((all, name) => all + packedBytes(buffers, name), 0);
-  return { id, bias, activation, packed: { bits, block, zeroPoints: zeros?.dtype ?? null, bytes } };
+  return { id, bias, activation, packed: { bits, table, block, zeroPoints: zeros?.dtype ?? null, bytes } };
 }
 
 /** The lowering as einsum terms over the model's own tensors and values. */

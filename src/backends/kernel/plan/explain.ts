@@ -135,7 +135,7 @@ function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly s
 function packedText({ dtype, buffers }: KernelPlan, { region: { layers } }: RegionPlan): string | null {
   const [layer] = layers.filter(({ packed }) => packed);
   if (!layer?.packed) return null;
-  const { bits, block, scales, zeros } = layer.packed;
+  const { bits, table, block, scales, zeros } = layer.packed;
   const bytes = new Map(
     layers.flatMap((one) => packedParts(one).map((name) => [name, packedBytes(buffers, name)] as const)),
   );
@@ -145,8 +145,11 @@ function packedText({ dtype, buffers }: KernelPlan, { region: { layers } }: Regi
   const zero = zeros
     ? `zero points in ${zeros.dtype === 'u8' ? `${bits} bits` : zeros.dtype}`
     : 'no zero points';
-  const how = `${bits} bits in blocks of ${block}, scales in ${scales.dtype}, ${zero}`;
-  return `weights packed as MatMulNBits (${how}): ${siText(sum, 'B')}; in ${dtype} ${siText(plain, 'B')}`;
+  const [operator, codes, more] = table
+    ? ['MatMulBnb4', table, '']
+    : ['MatMulNBits', `${bits} bits`, `, ${zero}`];
+  const how = `${codes} in blocks of ${block}, scales in ${scales.dtype}${more}`;
+  return `weights packed as ${operator} (${how}): ${siText(sum, 'B')}; in ${dtype} ${siText(plain, 'B')}`;
 }
 
 type Row = readonly [what: string, flops: string, bytes: string, time: string, schedule: string];

@@ -7,7 +7,7 @@ import { dense } from './launches.js';
 /** A packed weight (out, in), and the buffers of it, of its scales and of its zero points, each as the model stores it. */
 export function packedMatrix(
   { in: inn, out, weight }: AdaptedLayer,
-  { bits, block, scales, zeros }: WeightPacking,
+  { bits, table, block, scales, zeros }: WeightPacking,
   number: number,
   dtype: KernelDtype,
 ): { readonly matrix: MatrixRef; readonly buffers: readonly BufferPlan[] } {
@@ -21,6 +21,7 @@ export function packedMatrix(
   const zeroCols = zeros?.dtype === 'u8' ? zeroBytes : blocks;
   const packed = {
     bits,
+    table,
     block,
     scales: of(`Ws_${number}`, blocks, scales.name, scales.dtype),
     zeros: zeros && of(`Wz_${number}`, zeroCols, zeros.name, zeros.dtype),

@@ -41,8 +41,10 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
     }
     case 'unpack': {
       const from = `&${stmt.from}[${text(stmt.at)}]`;
-      const how = [`&${stmt.array}[${text(stmt.index)}]`, from, text(stmt.scale), text(stmt.zero)];
-      return `unpack<${stmt.bits}, ${stmt.count}>(${how.join(', ')});`;
+      const how = [`&${stmt.array}[${text(stmt.index)}]`, from, text(stmt.scale)];
+      return 'zero' in stmt.of
+        ? `unpack<${stmt.bits}, ${stmt.count}>(${[...how, text(stmt.of.zero)].join(', ')});`
+        : `look_up<${stmt.bits}, ${stmt.count}>(${[...how, stmt.of.table].join(', ')});`;
     }
     case 'load8':
     case 'store8': {

@@ -32,10 +32,10 @@ LOTRC_DEVICE void put_pair(__nv_bfloat16 *to, float first, float second) {
   *reinterpret_cast<__nv_bfloat162 *>(to) = __floats2bfloat162_rn(first, second);
 }
 
-// The numbers of words, of BITS each, the lowest bits first: (whole number - zero) * scale. They are stored 16 bytes at a time, or all of
-// a word where these are fewer.
-template <int BITS, int WORDS, class T>
-LOTRC_DEVICE void unpack(T *to, const unsigned *words, float scale, float zero) {
+// What number() makes of each code of BITS in words, those of the lowest bits first. Numbers are stored 16 bytes at a time, or all of a
+// word where these are fewer.
+template <int BITS, int WORDS, class T, class Number>
+LOTRC_DEVICE void unpack_as(T *to, const unsigned *words, Number number) {
   constexpr int NUMBERS = 32 / BITS, TOGETHER = NUMBERS * sizeof(T) > 16 ? 16 / sizeof(T) : NUMBERS;
   struct alignas(TOGETHER * sizeof(T)) Numbers { T number[TOGETHER]; };
 #pragma unroll
@@ -44,11 +44,26 @@ LOTRC_DEVICE void unpack(T *to, const unsigned *words, float scale, float zero) 
 #pragma unroll
     for (int i = 0; i < TOGETHER; i += 2) {
       const unsigned word = words[first / NUMBERS] >> BITS * ((first + i) % NUMBERS);
-      put_pair(&out.number[i], (whole_number(word & ((1u << BITS) - 1u)) - zero) * scale,
-               (whole_number(word >> BITS & ((1u << BITS) - 1u)) - zero) * scale);
+      put_pair(&out.number[i], number(word & ((1u << BITS) - 1u)), number(word >> BITS & ((1u << BITS) - 1u)));
     }
     *reinterpret_cast<Numbers *>(to + first) = out;
   }
+}
+
+// (whole number - zero) * scale
+template <int BITS, int WORDS, class T>
+LOTRC_DEVICE void unpack(T *to, const unsigned *words, float scale, float zero) {
+  unpack_as<BITS, WORDS>(to, words, [=](unsigned code) { return (whole_number(code) - zero) * scale; });
+}
+
+// table[code] * scale; the first code of a byte is in its high half
+template <int BITS, int WORDS, class T>
+LOTRC_DEVICE void look_up(T *to, const unsigned *words, float scale, const float *table) {
+  static_assert(BITS == 4, "two codes in a byte");
+  unsigned turned[WORDS];
+#pragma unroll
+  for (int i = 0; i < WORDS; i++) turned[i] = (words[i] & 0x0f0f0f0fu) << 4 | (words[i] >> 4 & 0x0f0f0f0fu);
+  unpack_as<BITS, WORDS>(to, turned, [=](unsigned code) { return table[code] * scale; });
 }
 
 #endif // LOTRC_PACKED_WEIGHTS
