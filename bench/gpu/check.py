@@ -164,6 +164,7 @@ def check_tuner(folder):
         expect(timed and len(rows) == len(jobs), f"tuner, {dtype} {rest}: {len(errors)} candidates, errors up to {max(errors):.1e}")
         if rest or dtype == "f32":
             continue
+        check_warpgroups(work, common)
         made = json.loads((work / "jobs.json").read_text())
         at = next(at for at, job in enumerate(made["jobs"]) if job["candidates"][1]["grid"][1] > 1)
         made["jobs"] = made["jobs"][at : at + 1]
@@ -173,6 +174,24 @@ def check_tuner(folder):
         (job,) = json.loads((work / "all.json").read_text())["jobs"]
         expect(job["times"][0] is not None and job["times"][1] is None and "wrong by" in done.stdout,
                "a candidate that leaves rows unwritten is left out")
+
+
+def check_warpgroups(work, common):
+    """Kernels for warpgroups are tuned too; one whose map is of other rows must be found out."""
+    text = (work / "jobs.json").read_text()
+    made = json.loads(text)
+    mapped = [job for job in made["jobs"] if all(candidate["persistent"] for candidate in job["candidates"])]
+    copies = [job["copies"] for job in json.loads((work / "all.json").read_text())["jobs"]]
+    expect(mapped and max(copies) > 1, f"products for warpgroups: {len(mapped)}; copies of operands: {copies}")
+    for what, change in (("offset", 8), ("rows", -1)):
+        (wrong,) = json.loads(json.dumps(mapped[:1]))
+        wrong["candidates"][1]["maps"][0][what] += change
+        (work / "jobs.json").write_text(json.dumps(made | {"jobs": [wrong]}))
+        done = script("tune.py", *common)
+        (job,) = json.loads((work / "all.json").read_text())["jobs"]
+        expect(job["times"][0] is not None and job["times"][1] is None and ("wrong by" in done.stdout or "cuTensorMap" in done.stdout),
+               f"a candidate with a map of other {what} is left out")
+    (work / "jobs.json").write_text(text)
 
 
 def compile_peer():

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CUDA } from '../../src/backends/host/cuda/back-end.js';
 import { scheduleOf } from '../../src/backends/host/cuda/lower.js';
+import { twinOf } from '../../src/backends/host/cuda/warpgroups.js';
 import { fromFirstPlaces, PLACED, SharedKernels } from '../../src/backends/host/shared/kernels.js';
 import { deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
+import { BOX, mapLengths, type RingDecl, WARPGROUP_ROWS } from '../../src/backends/kernel/ir/warpgroups.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
 import type {
@@ -21,10 +23,11 @@ import type {
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { lengthOf } from '../../src/backends/kernel/plan/cost.js';
 import { type Problem, scheduleText } from '../../src/backends/kernel/plan/schedule.js';
-import { ofWarpgroups } from '../../src/backends/kernel/plan/warpgroup-schedule.js';
+import { ofWarpgroups, whyNoWarpgroups } from '../../src/backends/kernel/plan/warpgroup-schedule.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/cuda/matrix-units.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
 import { launchBytes, sharedPlaces } from '../../src/backends/kernel/print/cuda/shared-memory.js';
+import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/cuda/warpgroup-units.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { jobsOf, type TuningJob } from './jobs.js';
 
@@ -47,6 +50,21 @@ function unitTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly Ti
       ),
     ),
   ).filter(({ BM, BN }) => BM <= reach(rows, 16) && BN <= reach(cols, 8) && fills(BM, BN, rows, cols));
+}
+
+/** Tiles for warpgroups: 1 to 3 that multiply and one that loads, 2 to 8 tiles in the ring. */
+function warpgroupTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly TileSchedule[] {
+  return [1, 2, 3]
+    .flatMap((groups) =>
+      [1, 2, 3, 4].flatMap((boxes) =>
+        [2, 3, 4, 5, 6, 8].map((stages): TileSchedule => {
+          const [BM, BN] = [WARPGROUP_ROWS * groups, BOX * boxes];
+          const tile = { BM, BN, BK: BOX, TM: WARPGROUP_ROWS, TN: BN, stages, warps: 4 * (groups + 1) };
+          return { ...schedule, ...tile, vec: 4 };
+        }),
+      ),
+    )
+    .filter(({ BM, BN }) => BM <= reach(rows, WARPGROUP_ROWS) && BN <= reach(cols, BOX));
 }
 
 /** Tiles for CUDA cores: 64 to 256 threads, 3 or 4 tiles in the ring or none. */
@@ -79,16 +97,22 @@ const reach = (length: number, least: number): number => Math.max(least, 2 ** Ma
 const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
   rows * cols < 1 << 19 || BM * BN >= Math.min(64 * 64, reach(rows, 16) * 64, 64 * reach(cols, 8));
 
+/** The launch that is written for a candidate. */
+const withSchedule = (launch: Launch, schedule: TileSchedule): Launch =>
+  ofWarpgroups(schedule) ? twinOf(launch, schedule) : { ...launch, schedule };
+
 /**
  * The products of a plan for CUDA with their candidates: schedules that are written as they are.
- * Split sums keep their parts; products that are planned for warpgroups have none.
+ * Split sums keep their parts. Products that are planned for warpgroups have tiles for these, others of few rows have both kinds.
  */
 export function cudaJobs(plan: KernelPlan, most: number): readonly TuningJob[] {
+  const taken = ({ work, schedule }: Launch) =>
+    work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
   const lower = (launches: readonly Launch[]): Launch[] =>
     launches
-      // a row for the kernel of any device would come before that for warpgroups
-      .filter(({ schedule }) => !ofWarpgroups(schedule))
-      .map((launch) => ({ ...launch, schedule: scheduleOf(launch, plan.device) }));
+      // what warpgroups do not take would get a row that comes before theirs
+      .filter((launch) => !ofWarpgroups(launch.schedule) || taken(launch))
+      .map((launch) => (taken(launch) ? launch : { ...launch, schedule: scheduleOf(launch, plan.device) }));
   const lowered = {
     ...plan,
     prologue: lower(plan.prologue),
@@ -99,11 +123,21 @@ export function cudaJobs(plan: KernelPlan, most: number): readonly TuningJob[] {
     })),
     epilogue: lower(plan.epilogue),
   };
-  const of = ({ schedule }: Launch, problem: Problem) =>
-    (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem);
+  const of = ({ schedule }: Launch, problem: Problem) => {
+    if (ofWarpgroups(schedule)) return warpgroupTiles(schedule, problem);
+    if (schedule.warps === 0) return coreTiles(schedule, problem);
+    const units = unitTiles(schedule, problem);
+    const groups = problem.family === 'gemm' ? warpgroupTiles(schedule, problem) : [];
+    if (!plan.device.features.includes('wgmma') || groups.length === 0) return units;
+    // a quarter is for warpgroups; an odd step, because there are four stages and four BK for each tile
+    const step = Math.ceil(units.length / (3 * groups.length)) | 1;
+    return [...units.filter((_, at) => at % step === 0), ...groups];
+  };
   const fits = (candidate: Launch) =>
-    scheduleText(scheduleOf(candidate, plan.device)) === scheduleText(candidate.schedule) &&
-    sharedPlaces(kernelOf(candidate).arrays).bytes <= plan.device.workgroupBytes;
+    ofWarpgroups(candidate.schedule)
+      ? taken(candidate)
+      : scheduleText(scheduleOf(candidate, plan.device)) === scheduleText(candidate.schedule) &&
+        sharedPlaces(kernelOf(candidate).arrays).bytes <= plan.device.workgroupBytes;
   return jobsOf(lowered, { of, fits }, most);
 }
 
@@ -118,12 +152,12 @@ export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan
     strides: transposed ? [1, n(matrix.rowStride)] : [n(matrix.rowStride), 1],
   });
   const { scale, bias, residual, activation, accumulate } = work.epilogue;
-  const kernel = kernelOf(launch);
+  const kernel = kernelOf(withSchedule(launch, launch.schedule));
   return {
     label: `${launch.does}: ${problem.rows} x ${problem.inner} x ${problem.cols}`,
     problem,
     tokens: plan.tokens,
-    rounded: kernel.fragments?.[0]?.type ?? 'f32',
+    rounded: kernel.fragments?.[0]?.type ?? kernel.ring?.type ?? 'f32',
     buffers: kernel.buffers.map(({ name, elem, access }) => ({
       name,
       elem,
@@ -152,17 +186,26 @@ export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan
       out: operand({ matrix: work.out, transposed: false }),
     },
     candidates: schedules.map((schedule, at) => {
-      const candidate = { ...launch, schedule };
+      const candidate = withSchedule(launch, schedule);
       const own = kernelOf(candidate);
+      const [across, down, parts] = gridOf(candidate, { M: plan.tokens });
       return {
         schedule,
         text: scheduleText(schedule),
         kernel: own.name,
         file: `kernels/${index}-${at}.cu`,
-        grid: gridOf(candidate, { M: plan.tokens }),
+        // of a ring for warpgroups: at most as many blocks as there are multiprocessors, which compute one tile after another
+        grid: own.ring ? [across * down, 1, 1] : [across, down, parts],
+        persistent: own.ring !== undefined,
         threads: own.workgroup[0],
-        sharedBytes: sharedPlaces(own.arrays).bytes,
+        sharedBytes: own.ring ? launchBytes(own) : sharedPlaces(own.arrays).bytes,
         launchBytes: launchBytes(own),
+        // parameters, in order: maps, pointers, numbers
+        maps: (own.maps ?? []).map((map) => ({
+          buffer: map.view.buffer,
+          ...mapLengths(map, { M: plan.tokens }),
+        })),
+        pointers: own.buffers.filter(({ mapped }) => !mapped).map(({ name }) => name),
       };
     }),
   };
@@ -173,6 +216,7 @@ export function writeJobs(tuned: readonly KernelPlan[], most: number, folder: st
   mkdirSync(join(folder, 'kernels'), { recursive: true });
   writeFileSync(join(folder, 'kernels', MATRIX_UNITS), MATRIX_UNITS_TEXT);
   const seen = new Set<string>();
+  const rings: RingDecl[] = [];
   const all = tuned.flatMap((plan) => cudaJobs(plan, most).map((job) => ({ job, plan })));
   const jobs = all
     .filter(({ job: { problem } }) => !seen.has(JSON.stringify(problem)) && seen.add(JSON.stringify(problem)))
@@ -180,11 +224,13 @@ export function writeJobs(tuned: readonly KernelPlan[], most: number, folder: st
       const json = jobJson(job, plan, index);
       for (const { file, schedule } of json.candidates) {
         // as it is emitted: buffers are named by what they are
-        const { kernel } = new SharedKernels(PLACED.byPointer).of({ ...job.launch, schedule });
+        const { kernel } = new SharedKernels(PLACED.byPointer).of(withSchedule(job.launch, schedule));
+        if (kernel.ring) rings.push(kernel.ring);
         writeFileSync(join(folder, file), printCuda([kernel]));
       }
       return json;
     });
+  writeFileSync(join(folder, 'kernels', WARPGROUP_UNITS), warpgroupUnitsText(rings));
   const { target } = tuned[0]!.device;
   writeFileSync(
     join(folder, 'jobs.json'),

@@ -5,6 +5,15 @@ from library import Missing
 
 _pointer = ctypes.c_uint64
 
+# what a CUtensorMap takes, and at what its address is aligned
+_MAP_BYTES, _MAP_ALIGNED = 128, 64
+# CUtensorMapDataType of elements of 2 bytes
+_MAP_TYPES = {"f16": 6, "bf16": 9}
+# CUtensorMapInterleave NONE, CUtensorMapSwizzle 128B, CUtensorMapL2promotion L2_256B, CUtensorMapFloatOOBfill NONE: as emitted libraries have it
+_MAP_WAYS = (0, 3, 3, 0)
+# elements of a row of a box: 128 bytes
+_MAP_WIDTH = 64
+
 
 class Driver:
     """A device, its primary context and a stream of launches on it."""
@@ -23,6 +32,8 @@ class Driver:
         self._call("cuDriverGetVersion", ctypes.byref(version))
         # compute capability: attributes 75 and 76 of the driver's interface
         self.capability = tuple(self._attribute(number, handle) for number in (75, 76))
+        # CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE
+        self.multiprocessors, self.cache_bytes = (self._attribute(number, handle) for number in (16, 38))
         self.name = name.value.decode()
         self.version = f"{version.value // 1000}.{version.value % 1000 // 10}"
         context = ctypes.c_void_p()
@@ -73,12 +84,30 @@ class Driver:
         self._call("cuModuleGetFunction", ctypes.byref(handle), module, name.encode())
         return handle
 
-    def launcher(self, function, grid, threads, shared, addresses, uniforms):
-        """A call that launches the kernel with so much shared memory: buffers are plain pointers, uniforms 32 bits each."""
+    def tensor_map(self, elem, address, offset, rows, cols, pitch, box):
+        """A tensor map: what the copy engine loads from element `offset` on, in boxes of `box` rows of 64 elements. A parameter."""
+        room = ctypes.create_string_buffer(_MAP_BYTES + _MAP_ALIGNED)
+        made = (ctypes.c_char * _MAP_BYTES).from_buffer(room, -ctypes.addressof(room) % _MAP_ALIGNED)
+        self._call("cuTensorMapEncodeTiled", made, ctypes.c_int(_MAP_TYPES[elem]), ctypes.c_uint32(2), _pointer(address.value + 2 * offset),
+                   (ctypes.c_uint64 * 2)(cols, rows), (ctypes.c_uint64 * 1)(2 * pitch), (ctypes.c_uint32 * 2)(_MAP_WIDTH, box),
+                   (ctypes.c_uint32 * 2)(1, 1), *map(ctypes.c_int, _MAP_WAYS))
+        return made
+
+    @staticmethod
+    def pointer(address):
+        """A parameter: where a buffer lies."""
+        return _pointer(address.value)
+
+    @staticmethod
+    def number(value):
+        """A parameter: 32 bits."""
+        return ctypes.c_uint32(value)
+
+    def launcher(self, function, grid, threads, shared, held):
+        """A call that launches the kernel with so much shared memory, and with these parameters."""
         if shared > 0:
             # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             self._call("cuFuncSetAttribute", function, ctypes.c_int(8), ctypes.c_int(shared))
-        held = [*map(lambda address: _pointer(address.value), addresses), *map(ctypes.c_uint32, uniforms)]
         pointers = (ctypes.c_void_p * len(held))(*(ctypes.addressof(one) for one in held))
         sizes = [ctypes.c_uint(size) for size in (*grid, threads, 1, 1, shared)]
 
@@ -90,18 +119,19 @@ class Driver:
     def wait(self):
         self._call("cuCtxSynchronize")
 
-    def seconds(self, launch, repeats):
-        """Of one of so many launches, one after another."""
+    def seconds(self, launches, repeats):
+        """Of one launch, of `repeats` rounds through all of them, one after another."""
         events = [ctypes.c_void_p(), ctypes.c_void_p()]
         for event in events:
             self._call("cuEventCreate", ctypes.byref(event), ctypes.c_uint(0))
         self._call("cuEventRecord", events[0], ctypes.c_void_p())
         for _ in range(repeats):
-            launch()
+            for launch in launches:
+                launch()
         self._call("cuEventRecord", events[1], ctypes.c_void_p())
         self._call("cuEventSynchronize", events[1])
         milliseconds = ctypes.c_float()
         self._call("cuEventElapsedTime", ctypes.byref(milliseconds), *events)
         for event in events:
             self._call("cuEventDestroy_v2", event)
-        return milliseconds.value / 1000 / repeats
+        return milliseconds.value / 1000 / repeats / len(launches)

@@ -5,8 +5,8 @@
     python bench/gpu/tune.py --shape d=4096 --compile-only          # no GPU: registers, shared memory and spills
 
 lotrc makes the kernels of every legal schedule of every product of a plan; nvcc compiles them, many at once, and those that spill are
-left out; the others run through the CUDA driver, are held to float64 in a sample of elements and timed in turn. Needs nvcc,
-Node and the driver: no PyTorch. It takes kernels whose parameters are plain pointers. See README.md.
+left out; the others run through the CUDA driver, are held to float64 in a sample of elements and timed in turn. Launches that are timed take turns over
+copies of the buffers, so that none finds its operands in the second-level cache. Needs nvcc, Node and the driver: no PyTorch. See README.md.
 """
 import argparse
 import array
@@ -27,6 +27,8 @@ from values import BOUNDS, BYTES, Checked, Noise
 
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
+# of the buffers of a job: more are no help where operands are as small as this would have them be
+MOST_COPIES = 64
 
 
 def compile_one(folder, file, arch, nvcc):
@@ -59,26 +61,50 @@ def why_not(candidate):
     return f"{candidate['spills']} bytes spilled" if candidate["spills"] else None
 
 
+def copies_for(operand_bytes, cache_bytes):
+    """Copies of the buffers of a job: operands of all of them are more than twice the second-level cache, as far as copies go."""
+    return min(MOST_COPIES, 2 * cache_bytes // max(operand_bytes, 1) + 1)
+
+
 class Bench:
-    """The buffers of one job on the device."""
+    """The buffers of one job on the device, several times."""
 
     def __init__(self, driver, job):
-        self.driver, self.job = driver, job
+        self.driver, self.job, self.copies = driver, job, []
         self.out = next(buffer for buffer in job["buffers"] if not buffer["read"])
+        self.elem = {b["name"]: b["elem"] for b in job["buffers"]}
         self.noise = {b["name"]: Noise(b["elem"], 7 + at) for at, b in enumerate(job["buffers"])}
-        self.memory = {b["name"]: driver.memory(b["elements"] * BYTES[b["elem"]]) for b in job["buffers"]}
-        for b in job["buffers"]:
-            driver.write(self.memory[b["name"]], self.noise[b["name"]].bytes(b["elements"]))
+        size = lambda b: b["elements"] * BYTES[b["elem"]]
+        self.operand_bytes = sum(size(b) for b in job["buffers"] if b["read"])
+        for _ in range(copies_for(self.operand_bytes, driver.cache_bytes)):
+            memory = {}
+            self.copies.append(memory)
+            for b in job["buffers"]:
+                memory[b["name"]] = driver.memory(size(b))
+                driver.write(memory[b["name"]], self.noise[b["name"]].bytes(b["elements"]))
+        # what is checked
+        self.memory = self.copies[0]
         self.checked = Checked(job["work"], self.noise)
 
     def free(self):
-        for address in self.memory.values():
-            self.driver.free(address)
+        for memory in self.copies:
+            for address in memory.values():
+                self.driver.free(address)
 
-    def launcher(self, module, candidate):
-        addresses = [self.memory[b["name"]] for b in self.job["buffers"]]
-        function = self.driver.function(module, candidate["kernel"])
-        return self.driver.launcher(function, candidate["grid"], candidate["threads"], candidate["launchBytes"], addresses, self.job["uniforms"])
+    def launchers(self, module, candidate):
+        """Calls that launch a candidate over each copy of the buffers."""
+        driver = self.driver
+        function = driver.function(module, candidate["kernel"])
+        x, y, z = candidate["grid"]
+        grid = (min(x, driver.multiprocessors) if candidate["persistent"] else x, y, z)
+        made = []
+        for memory in self.copies:
+            maps = [driver.tensor_map(self.elem[m["buffer"]], memory[m["buffer"]], *(m[key] for key in ("offset", "rows", "cols", "pitch", "box")))
+                    for m in candidate["maps"]]
+            pointers = [driver.pointer(memory[name]) for name in candidate["pointers"]]
+            numbers = map(driver.number, self.job["uniforms"])
+            made.append(driver.launcher(function, grid, candidate["threads"], candidate["launchBytes"], [*maps, *pointers, *numbers]))
+        return made
 
     def error(self, launch):
         """Error of a launch into a poisoned result (or into what it adds to); infinite where an element is left as it was."""
@@ -119,8 +145,8 @@ def time_job(driver, folder, job, args):
             try:
                 module = driver.module((folder / (candidate["file"] + "bin")).read_bytes())
                 modules.append(module)
-                launch = bench.launcher(module, candidate)
-                error = bench.error(launch)
+                launches = bench.launchers(module, candidate)
+                error = bench.error(launches[0])
             except RuntimeError as error_:
                 # a launch that went wrong leaves the context unusable; one that was refused does not
                 driver.wait()
@@ -128,13 +154,13 @@ def time_job(driver, folder, job, args):
                 continue
             candidate["error"] = error
             if error < bound:
-                ready[at] = launch
+                ready[at] = launches
             else:
                 why[at] = f"wrong by {error:.1e}"
         found = {at: [] for at in ready}
         for round_ in range(args.rounds + 1):
-            for at, launch in ready.items():
-                seconds = driver.seconds(launch, args.repeats)
+            for at, launches in ready.items():
+                seconds = driver.seconds(launches, -(-args.repeats // len(launches)))
                 # the first round warms up
                 if round_ > 0:
                     found[at].append(seconds)
@@ -144,11 +170,16 @@ def time_job(driver, folder, job, args):
         for module in modules:
             driver.unload(module)
         bench.free()
+    job["copies"], job["operandBytes"] = len(bench.copies), bench.operand_bytes
     return times, why
 
 
-def show(job, times=None, why=None):
+def show(job, times=None, why=None, cache_bytes=None):
     print(f"\n{job['label']}  ({job['problem']['family']}, {job['problem']['dtype']})\n")
+    if times:
+        read = job["copies"] * job["operandBytes"]
+        print(f"Launches take turns over {job['copies']} copies of {job['operandBytes']} bytes of operands; the second-level cache has {cache_bytes} bytes"
+              f"{': they stay in it' if read <= cache_bytes else ''}.\n")
     print("| schedule | registers | shared bytes | spilled | us | |\n| --- | --- | --- | --- | --- | --- |")
     best = min((t for t in times or [] if t is not None), default=None)
     for at, candidate in enumerate(job["candidates"]):
@@ -226,7 +257,7 @@ def tune(args, work):
         times, why = time_job(driver, work, job, args)
         job["times"] = times
         all_times.append(times)
-        show(job, times, why)
+        show(job, times, why, driver.cache_bytes)
     if args.json:
         machine = {"device": driver.name, "driver": driver.version} if driver else None
         args.json.write_text(json.dumps({"machine": machine, **jobs}, indent=1) + "\n")

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
-import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
-import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
+import type { Kernel, Storage } from '../../src/backends/kernel/ir/kir.js';
+import { BOX, type MapParam, mapLengths } from '../../src/backends/kernel/ir/warpgroups.js';
 import type { Launch } from '../../src/backends/kernel/model/types.js';
 import {
   MATRIX_UNITS,
@@ -117,23 +117,18 @@ template <class T> void save(T* p, unsigned n) {
 /** The tensor map of a case, made as a host makes it. */
 function mapText(
   name: string,
-  { view, rows }: MapParam,
+  map: MapParam,
   pointer: string,
   elem: Storage,
   bound: Readonly<Record<string, number>>,
 ): string {
-  const number = (extent: U32): number => {
-    if (extent.e === 'lit') return extent.value;
-    if (extent.e === 'uniform') return bound[extent.name]!;
-    throw new Error(`${name} has a length that is not a number`);
-  };
   const type = elem === 'f16' ? 'FLOAT16' : 'BFLOAT16';
-  const [height, width] = view.extents.map(number);
+  const { offset, rows, cols, pitch, box } = mapLengths(map, bound);
   return `  CUtensorMap ${name};
   {
-    const cuuint64_t dims[] = {${width}, ${height}}, pitches[] = {${2 * number(view.strides[0]!)}};
-    const cuuint32_t box[] = {${BOX}, ${rows}}, steps[] = {1, 1};
-    if (cuTensorMapEncodeTiled(&${name}, CU_TENSOR_MAP_DATA_TYPE_${type}, 2, ${pointer} + ${number(view.offset)}, dims, pitches, box, steps,
+    const cuuint64_t dims[] = {${cols}, ${rows}}, pitches[] = {${2 * pitch}};
+    const cuuint32_t box[] = {${BOX}, ${box}}, steps[] = {1, 1};
+    if (cuTensorMapEncodeTiled(&${name}, CU_TENSOR_MAP_DATA_TYPE_${type}, 2, ${pointer} + ${offset}, dims, pitches, box, steps,
         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) != CUDA_SUCCESS) std::abort();
   }`;
 }

@@ -11,6 +11,11 @@
 #include <map>
 #include <string>
 
+// maps are made and checked as they are for libraries on the CPU
+#define cuTensorMapEncodeTiled encode_checked
+#include "../../../test/support/cuda-cpu/cuda.h"
+#undef cuTensorMapEncodeTiled
+
 namespace {
 using Clock = std::chrono::steady_clock;
 std::map<unsigned long long, size_t> held;
@@ -36,7 +41,10 @@ int cuInit(unsigned) { return 0; }
 int cuDeviceGet(int *device, int) { return *device = 0, 0; }
 int cuDeviceGetName(char *name, int size, int) { return std::snprintf(name, size, "CPU stand-in, times mean nothing"), 0; }
 int cuDriverGetVersion(int *version) { return *version = 13000, 0; }
-int cuDeviceGetAttribute(int *value, int attribute, int) { return *value = attribute == 75 ? 9 : 0, 0; }
+// compute capability 9.0; few multiprocessors, so that a block has more than one tile; a small cache, so that there are few copies
+int cuDeviceGetAttribute(int *value, int attribute, int) {
+  return *value = attribute == 75 ? 9 : attribute == 16 ? 2 : attribute == 38 ? 4096 : 0, 0;
+}
 int cuDevicePrimaryCtxRetain(void **context, int) { return *context = &current, 0; }
 int cuCtxSetCurrent(void *context) { return context == &current ? 0 : BAD_VALUE; }
 int cuCtxSynchronize() { return 0; }
@@ -62,6 +70,13 @@ int cuMemcpyHtoD_v2(unsigned long long to, const void *from, size_t bytes) {
 int cuMemcpyDtoH_v2(void *to, unsigned long long from, size_t bytes) {
   if (!inside(from, bytes)) return BAD_VALUE;
   return std::memcpy(to, reinterpret_cast<void *>(from), bytes), 0;
+}
+int cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, unsigned rank, void *base, const cuuint64_t *dims, const cuuint64_t *pitches,
+                           const cuuint32_t *box, const cuuint32_t *steps, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+                           CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill) {
+  const size_t bytes = dims[1] ? (dims[1] - 1) * pitches[0] + 2 * dims[0] : 0;
+  if (!inside(reinterpret_cast<unsigned long long>(base), bytes)) return BAD_VALUE;
+  return encode_checked(map, type, rank, base, dims, pitches, box, steps, interleave, swizzle, promotion, fill);
 }
 int cuMemsetD8_v2(unsigned long long to, unsigned char byte, size_t bytes) {
   if (!inside(to, bytes)) return BAD_VALUE;

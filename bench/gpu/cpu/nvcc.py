@@ -17,7 +17,7 @@ def main():
     text = source.read_text()
     launches = []
     for name, parameters in re.findall(r"__launch_bounds__\([\d, ]+\)\s+(\w+)\(([^)]*)\)", text):
-        types = [parameter.rsplit(None, 1)[0].replace("__restrict__", "").strip() for parameter in parameters.split(",")]
+        types = [re.sub("__restrict__|__grid_constant__", "", parameter.rsplit(None, 1)[0]).strip() for parameter in parameters.split(",")]
         arguments = ", ".join(f"*({kind} *)p[{at}]" for at, kind in enumerate(types))
         launches.append(
             f'extern "C" void {name}_on_cpu(unsigned x, unsigned y, unsigned z, unsigned n, unsigned shared, void **p) '

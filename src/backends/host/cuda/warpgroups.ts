@@ -1,6 +1,6 @@
-import type { Kernel, U32 } from '../../kernel/ir/kir.js';
-import type { MapParam } from '../../kernel/ir/warpgroups.js';
-import type { KernelPlan, Launch } from '../../kernel/model/types.js';
+import type { Kernel } from '../../kernel/ir/kir.js';
+import { type MapParam, mapLengths } from '../../kernel/ir/warpgroups.js';
+import type { KernelPlan, Launch, TileSchedule } from '../../kernel/model/types.js';
 import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, PLACED, SharedKernels } from '../shared/kernels.js';
 import { launchesOf } from '../shared/tables.js';
@@ -16,15 +16,18 @@ import { allowText, type BufferNumbers } from './rows.js';
 /** Defined where kernels are compiled for sm_90a. */
 export const SM90A = 'LOTRC_SM90A';
 
+/** The launch for warpgroups, with a schedule for them, that takes the place of one for any device. */
+export function twinOf({ warpgroups: _, ...launch }: Launch, schedule: TileSchedule): Launch {
+  return { ...launch, name: `${launch.name}_warpgroups`, schedule };
+}
+
 /** The kernels for warpgroups of a lowered plan, by the names of the launches that they replace. */
 export function twinsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
   const shared = new SharedKernels(PLACED.byPointer);
   return new Map(
     launchesOf(plan).flatMap((launch): [string, BoundKernel][] => {
-      const { warpgroups, ...rest } = launch;
-      if (!warpgroups) return [];
-      const own: Launch = { ...rest, name: `${launch.name}_warpgroups`, schedule: warpgroups };
-      return [[launch.name, shared.of(own)]];
+      const { warpgroups } = launch;
+      return warpgroups ? [[launch.name, shared.of(twinOf(launch, warpgroups))]] : [];
     }),
   );
 }
@@ -36,16 +39,12 @@ export class MapTable {
   constructor(readonly number: BufferNumbers) {}
 
   /** Number of a map of a kernel, for the buffers that it is launched with; equal maps are one. */
-  of({ view, rows }: MapParam, { buffers, firsts }: BoundKernel): number {
-    const [height, width] = view.extents.map(lengthText);
-    const row = [
-      this.number.get(buffers.get(view.buffer)!)!,
-      `${Number(lengthText(view.offset)) + (firsts.get(view.buffer) ?? 0)}`,
-      height,
-      width,
-      lengthText(view.strides[0]!),
-      `${rows}`,
-    ].join(', ');
+  of(map: MapParam, { buffers, firsts }: BoundKernel): number {
+    const { buffer } = map.view;
+    // a length of 0 means the number of tokens
+    const { offset, rows, cols, pitch, box } = mapLengths(map, { M: 0 });
+    const first = offset + (firsts.get(buffer) ?? 0);
+    const row = [this.number.get(buffers.get(buffer)!)!, first, rows, cols, pitch, box].join(', ');
     const known = this.#rows.get(row) ?? this.#rows.size;
     this.#rows.set(row, known);
     return known;
@@ -54,13 +53,6 @@ export class MapTable {
   get rows(): readonly string[] {
     return [...this.#rows.keys()];
   }
-}
-
-/** A length of a table: 0 means the number of tokens. */
-function lengthText(extent: U32): string {
-  if (extent.e === 'lit') return `${extent.value}`;
-  if (extent.e === 'uniform' && extent.name === 'M') return '0';
-  throw new Error('a map has a length that the library does not know');
 }
 
 /** The tables and what makes the maps, after the state of the library; `kernels`: all that are for warpgroups. */

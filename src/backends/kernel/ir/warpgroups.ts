@@ -41,6 +41,18 @@ export interface MapParam {
   readonly rows: number;
 }
 
+/** What a map is made of, in elements, for bound lengths. */
+export function mapLengths({ name, view, rows: box }: MapParam, bound: Readonly<Record<string, number>>) {
+  const number = (extent: U32): number => {
+    if (extent.e === 'lit') return extent.value;
+    const length = extent.e === 'uniform' ? bound[extent.name] : undefined;
+    if (length === undefined) throw new Error(`${name} has a length that is not known`);
+    return length;
+  };
+  const [rows, cols] = view.extents.map(number) as [number, number];
+  return { offset: number(view.offset), rows, cols, pitch: number(view.strides[0]!), box };
+}
+
 /** One operand of a product: a map, read as it is stored or `transposed`. */
 export interface Boxed {
   readonly map: string;
