@@ -389,7 +389,9 @@ describe('the choice', () => {
     const at = (tokens: number, rank: number) =>
       choose(square(4096, rank), { device: laptop, tokens, purpose: 'serve' }).regions[0]!;
     expect(at(1, 7)).toMatchObject({ scheme: 'S2' });
-    expect(at(16, 8)).toMatchObject({ scheme: 'S2' });
+    expect(at(16, 9)).toMatchObject({ scheme: 'S2' });
+    // in vectors instead
+    expect(at(16, 8)).toMatchObject({ scheme: 'S1' });
     expect(at(65, 8)).toMatchObject({ scheme: 'S1' });
     expect(at(1, 17)).toMatchObject({ scheme: 'S1' });
     expect(at(65, 8).rejected.find(({ strategy }) => strategy.includes('S2'))?.because).toMatch(

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { launchesOf } from '../../../src/backends/host/shared/tables.js';
+import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
   define,
@@ -18,13 +20,15 @@ import {
 import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { runLaunch } from '../../../src/backends/kernel/model/by-definition.js';
-import type { Product } from '../../../src/backends/kernel/model/types.js';
+import type { Launch, Product } from '../../../src/backends/kernel/model/types.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
+import { contractionOf } from '../../support/contraction.js';
 import { dawnEnvironment, execution, floats, runDawn } from '../../support/dawn.js';
 import { denoProgram, runDeno } from '../../support/deno.js';
-import { profile } from '../../support/devices.js';
-import { EVERYTHING, everyNth, inTurn } from '../../support/everything.js';
-import type { KernelCase } from '../../support/kernel-cases.js';
+import { DEVICES, profile } from '../../support/devices.js';
+import { allOrFirst, EVERYTHING, everyNth, inTurn } from '../../support/everything.js';
+import { type KernelCase, values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret, type Launched } from '../../support/kernel-sim/interpret.js';
 import { gemvCases, halfSumCases, vectorCases } from '../../support/vector-cases.js';
@@ -173,6 +177,87 @@ describe('loads', () => {
     const small = rows * inner * Math.ceil(cols / BN) * (BN / 4) + 2 * rows * cols;
     expect(loads).toBe(inner * cols + small);
     expect(fetches).toBe(loads / 4);
+  });
+});
+
+describe('where widths and ranks are multiples of four, no launch of a plan reads element by element', () => {
+  const KINDS = [
+    ['train', {}],
+    ['serve', {}],
+    ['serve', { merging: true }],
+    ['serve', { adapters: 3 }],
+    ['train', { subgroups: true }],
+  ] as const;
+  const ranks = allOrFirst([12, 4, 8, 16]);
+  const rows = EVERYTHING ? [1, 2, 4, 5, 8, 9, 16, 17, 64, 65, 512, 513, 4096] : [1, 9, 64, 1000];
+  const devices = DEVICES.filter(({ api }) => api === 'webgpu');
+
+  test.each(devices.map((device) => [device.name, device] as const))('on %s', (_, device) => {
+    const seen = new Set<string>();
+    const scalar: string[] = [];
+    for (const rank of ranks)
+      for (const tokens of rows)
+        for (const [n, [purpose, options]] of KINDS.entries())
+          for (const dtype of inTurn(['f32', 'f16'] as const, n))
+            for (const factors of [2, 3] as const) {
+              const sketch = { factors, in: 4096, out: 1408, rank, inputs: [['q', 'k'], ['o']] } as const;
+              const stored = n % 2 === 0 ? 'io' : 'oi';
+              const layers = contractionOf({ ...sketch, stored, activation: 'relu' });
+              const plan = loweredWgsl(choose(layers, { device, tokens, dtype, purpose, ...options }));
+              for (const launch of launchesOf(plan)) {
+                const { name, work, schedule } = launch;
+                const key = JSON.stringify([work, schedule]);
+                if (seen.has(key)) continue;
+                seen.add(key);
+                const own = kernelOf(launch).buffers.filter(({ elem }) => elem !== 'u32');
+                if (!own.every(({ vector }) => vector))
+                  scalar.push(`${name}, rank ${rank}, ${tokens} rows, ${dtype}, ${purpose}`);
+              }
+            }
+    expect(scalar).toEqual([]);
+    expect(seen.size).toBeGreaterThan(20);
+  });
+});
+
+/** Parts of sums that are added four neighbours at a time. */
+describe('parts of sums', () => {
+  const parts = (elements: number, offset: number) => {
+    const job = { parts: 3, elements, accumulate: true } as const;
+    const at = (buffer: string) => ({ buffer, dtype: 'f32', offset }) as const;
+    const schedule = { BM: 256, BN: 1, BK: 1, TM: 1, TN: 1, vec: 4, stages: 1, warps: 0, splitK: 1 } as const;
+    const launch: Launch = {
+      name: 'reduce_0',
+      family: 'reducePartials',
+      schedule,
+      work: { kind: 'reduce', jobs: [0, 1].map((n) => ({ ...job, partials: at('p'), out: at(`y${n}`) })) },
+      predicted: { flops: 0, bytes: 0, seconds: 0 },
+      does: 'adds',
+    };
+    const buffers = {
+      p: values(offset + 3 * elements, 1),
+      y0: values(offset + elements, 2),
+      y1: values(offset + elements, 3),
+    };
+    const expected = Float64Array.from(buffers.y1, (y, i) =>
+      i < offset ? y : [0, 1, 2].reduce((sum, n) => sum + buffers.p[i + n * elements]!, y),
+    );
+    return { name: 'reduce', launch, bound: { M: 1 }, buffers, out: 'y1', expected };
+  };
+
+  test.each([
+    [420, 8, true],
+    [421, 8, false],
+    [420, 6, false],
+  ])('of %i from %i on', (elements, offset, wide) => {
+    const one = parts(elements, offset);
+    const kernel = kernelOf(one.launch);
+    expect(kernel.buffers.every(({ vector }) => vector === true)).toBe(wide);
+    expect(kernel.workgroup[0]).toBe(wide ? 64 : 256);
+    expect(verifyKernel(kernel, profile('webgpu-laptop', 'webgpu'))).toEqual([]);
+    const { result, counts } = run(kernel, one, { order: { seed: 5 } });
+    expect(worstError(result, one.expected)).toBeLessThan(2e-6);
+    expect(run(legalise(kernel), one)).toEqual(run(kernel, one));
+    expect(counts.fetches).toBe((wide ? 1 / 4 : 1) * counts.loads);
   });
 });
 

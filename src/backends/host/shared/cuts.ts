@@ -9,6 +9,7 @@ import type {
 import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan/cost.js';
 import { arithmeticOf, dense } from '../../kernel/plan/launches.js';
 import { LIBRARY } from '../../kernel/plan/schedule.js';
+import { VECTOR } from '../../kernel/plan/vectors.js';
 
 /** Most parts: one invocation loads those of a result together. */
 export const MOST_PARTS = 32;
@@ -71,7 +72,12 @@ export class ProductCuts {
       {
         name: launch.name,
         family: 'reducePartials',
-        schedule: { ...LIBRARY, BM: FINISH_LANES / BN, BN },
+        schedule: {
+          ...LIBRARY,
+          BM: FINISH_LANES / BN,
+          BN,
+          vec: device.api === 'webgpu' ? VECTOR : 1,
+        },
         work: {
           kind: 'finish',
           partials,

@@ -47,7 +47,8 @@ const GEMV: readonly TileEntry[] = [
   ['gemm', 'rows<=8', [8, 32, 64, 8, 4, 4, 1, 0, 1]],
   ['skinny', 'rows<=1', [1, 8, 512, 1, 4, 4, 1, 0, 1]],
   ['skinny', 'rows<=4', [4, 8, 512, 4, 4, 4, 1, 0, 1]],
-  ['skinny', 'rows<=8', [8, 8, 256, 8, 4, 4, 1, 0, 1]],
+  // a tile of 64 rows would be one workgroup for all of P
+  ['skinny', 'rows<=64', [8, 8, 256, 8, 4, 4, 1, 0, 1]],
 ];
 
 /** Families whose tiles are the same on all WebGPU targets. */
@@ -65,7 +66,7 @@ const COMMON: readonly TileEntry[] = [
   ['skinnyT', 'inner<=256', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
   ['skinnyT', 'any', [32, 32, 16, 4, 4, 4, 1, 0, 8]],
   ['rankBatched', 'any', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
-  ['reducePartials', 'any', [256, 1, 1, 1, 1, 1, 1, 0, 1]],
+  ['reducePartials', 'any', [256, 1, 1, 1, 1, 4, 1, 0, 1]],
 ];
 
 /**

@@ -5,7 +5,7 @@ import type { Launch, TileSchedule } from '../model/types.js';
 import { lengthOf } from '../plan/cost.js';
 import { ringOfCores, SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
-import { allInVectors, tilesInVectors } from '../plan/vectors.js';
+import { launchedInVectors } from '../plan/vectors.js';
 import { ofWarpgroups } from '../plan/warpgroup-schedule.js';
 import { coreProductKernel } from './core-product.js';
 import { einsumGrid, einsumKernel } from './einsum.js';
@@ -46,9 +46,7 @@ function bare(launch: Launch): Kernel {
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   if (launch.schedule.warps > 0) return unitProductKernel(launch);
   if (ringOfCores(launch.schedule)) return coreProductKernel(launch);
-  return tilesInVectors(launch.schedule) && allInVectors(launch.work)
-    ? vectorProductKernel(launch)
-    : productKernel(launch);
+  return launchedInVectors(launch) ? vectorProductKernel(launch) : productKernel(launch);
 }
 
 /** Workgroups of a launch along x, y and z, for bound lengths. */

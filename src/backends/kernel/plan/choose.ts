@@ -22,7 +22,7 @@ import { byRow } from './rows.js';
 import { pickSchedule } from './schedule.js';
 import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
-import { VECTOR } from './vectors.js';
+import { readsVectors, VECTOR } from './vectors.js';
 import { ownBuffers } from './views.js';
 import { epilogueOf, prologueOf } from './weight-space.js';
 
@@ -220,8 +220,8 @@ const CHOICES: readonly Choice[] = [
         return `${target.tokens} tokens: recomputing P in every column tile pays up to ${WIDEN.tokens}`;
       }
       if (region.rank > WIDEN.rank) return `rank ${region.rank}: it pays up to rank ${WIDEN.rank}`;
-      if (wanted !== 'widen' && readsInVectors(region, context))
-        return 'few rows read W in vectors, which no merged launch does, and its workgroups would each compute P: only on request (--form widen)';
+      if (wanted !== 'widen' && inVectorsAlone(region, context))
+        return 'W is read in vectors, which no merged launch does, and its workgroups would each compute P: only on request (--form widen)';
       return target.device.features.includes('mma') && wanted !== 'widen'
         ? 'matrix units take no widened product, and CUDA cores need longer than two launches: only on request (--form widen)'
         : null;
@@ -269,12 +269,13 @@ const CHOICES: readonly Choice[] = [
   },
 ];
 
-/** Whether the layers of a region, each a launch of its own, have kernels for few rows. */
-function readsInVectors({ layers, rank, in: inner }: LayerRegion, { target }: RegionContext): boolean {
+/** Whether the layers of a region, each a launch of its own, are read in vectors. */
+function inVectorsAlone({ layers, rank, in: inner }: LayerRegion, { target }: RegionContext): boolean {
   const { db, device, dtype, tokens: rows } = target;
   return layers.every(({ out: cols }) => {
     const vectors = [inner, rank, cols].every((length) => length % VECTOR === 0);
-    return pickSchedule(db, device, { family: 'gemm', dtype, rows, cols, inner, vectors }).schedule.gemv;
+    const { schedule } = pickSchedule(db, device, { family: 'gemm', dtype, rows, cols, inner, vectors });
+    return vectors && device.api === 'webgpu' && readsVectors(schedule);
   });
 }
 

@@ -66,7 +66,8 @@ const WHOLE_STEPS = Math.max(...Object.values(UNIT_INNER));
 
 /**
  * The schedule for a problem on a device: tuned rows before heuristic ones, in table order within each; the first whose
- * shape class fits and that is legal. Throws LOTR6004 when none is left.
+ * shape class fits and that is legal. Kernels over subgroups read element by element: of heuristic rows, those are only for what
+ * cannot be read in vectors. Throws LOTR6004 when none is left.
  */
 export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, problem: Problem): Picked {
   if (problem.family === 'blas') return { schedule: LIBRARY, source: 'heuristic', passedOver: [] };
@@ -75,7 +76,8 @@ export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, 
       row.target === device.target &&
       row.dtype === problem.dtype &&
       row.family === problem.family &&
-      inBucket(row.bucket, problem),
+      inBucket(row.bucket, problem) &&
+      !(row.source === 'heuristic' && row.schedule.subgroups && problem.vectors),
   );
   const passedOver: string[] = [];
   for (const source of ['tuned', 'heuristic'] as const) {

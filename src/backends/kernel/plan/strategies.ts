@@ -13,6 +13,7 @@ import type {
 import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import { chainedColumns } from './schedule.js';
+import { launchedInVectors } from './vectors.js';
 import { columnsOf, type Views } from './views.js';
 import { sideName } from './weight-space.js';
 
@@ -107,26 +108,28 @@ export function byToken(region: LayerRegion, context: RegionContext): RegionCand
     chain: cores,
   });
   const sums = buffers.ofRegion('P', region);
-  // a row of P has to be in one tile to be multiplied there
+  const apart = [
+    productLaunch(target, {
+      ...down,
+      name: `down_${buffers.number(region)}`,
+      does: `P = x ${first}`,
+      out: sums,
+    }),
+    productLaunch(target, {
+      ...tokens,
+      family: 'gemm',
+      does: `T = s P ${middle}`,
+      rows: 'M',
+      cols: buffers.cores(region).cols,
+      segments: [segment(plain(sums), cores, region.rank)],
+    }),
+  ];
+  // a row of P has to be in one tile to be multiplied there, element by element
   const steps =
-    region.rank <= chainedColumns(chained.schedule)
-      ? [chained]
-      : [
-          productLaunch(target, {
-            ...down,
-            name: `down_${buffers.number(region)}`,
-            does: `P = x ${first}`,
-            out: sums,
-          }),
-          productLaunch(target, {
-            ...tokens,
-            family: 'gemm',
-            does: `T = s P ${middle}`,
-            rows: 'M',
-            cols: buffers.cores(region).cols,
-            segments: [segment(plain(sums), cores, region.rank)],
-          }),
-        ];
+    region.rank > chainedColumns(chained.schedule) ||
+    (target.device.api === 'webgpu' && apart.every(launchedInVectors))
+      ? apart
+      : [chained];
   const layers = region.layers.map((layer, index) => {
     const all = buffers.cores(region);
     const cols = Number(all.cols) / region.layers.length;

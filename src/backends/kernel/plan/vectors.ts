@@ -1,7 +1,7 @@
-import type { Extent, MatrixRef, Operand, Product, TileSchedule } from '../model/types.js';
+import type { Extent, Launch, MatrixRef, Operand, Product, TileSchedule } from '../model/types.js';
 
 /** Numbers of a vector. */
-export const VECTOR = 4;
+export const VECTOR = 4 as const;
 
 /** Numbers that an invocation loads at once where all rows of a length are multiples of eight: 16 bytes at a time. */
 export const eightsOf = (length: number): 8 | 1 => (length % 8 === 0 ? 8 : 1);
@@ -32,6 +32,14 @@ export function allInVectors(
   return segments.every(({ a, b, inner }) => readable(a, rows, inner) && readable(b, inner, cols));
 }
 
+/** Whether kernels of a schedule read vectors where all matrices allow it: in tiles, or for few rows. */
+export const readsVectors = (schedule: TileSchedule): boolean =>
+  schedule.gemv === true || tilesInVectors(schedule);
+
 /** Whether tiles are copied and multiplied vector by vector. */
 export const tilesInVectors = ({ BM, BN, BK, TN, vec, warps, subgroups, pad = 0 }: TileSchedule): boolean =>
   vec === VECTOR && warps === 0 && !subgroups && [BM, BN, BK, TN, pad].every(whole);
+
+/** Whether a product is launched in vectors. */
+export const launchedInVectors = ({ work, schedule }: Pick<Launch, 'work' | 'schedule'>): boolean =>
+  work.kind === 'product' && readsVectors(schedule) && allInVectors(work);
