@@ -1,5 +1,6 @@
 import { elementOf, type UnitType } from '../../src/backends/kernel/ir/units.js';
-import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
+import type { KernelDtype, TileSchedule } from '../../src/backends/kernel/model/types.js';
+import { type KernelCase, type Made, make, typedSegment as part } from './kernel-cases.js';
 
 /** Tiles of matrix units: of four warps, two by two; one warp, several units of it in both directions; all rows, and few. */
 const UNITS = {
@@ -22,9 +23,24 @@ const CORES = {
  */
 export function unitCases(unit: UnitType | 'f32'): readonly KernelCase[] {
   const type = unit === 'f32' ? unit : elementOf(unit);
-  const { four, one, flat, wide } = unit === 'f32' ? CORES : UNITS;
-  const of = (name: string, made: Parameters<typeof make>[1]) =>
-    make(`${name}_${unit}`, { ...(unit === 'f32' ? {} : { unit }), ...made });
+  return ringCases(type, unit === 'f32' ? CORES : UNITS, (name, made) =>
+    make(`${name}_${unit}`, { ...(unit === 'f32' ? {} : { unit }), ...made }),
+  );
+}
+
+/** The same products with tiles of float32 that come through registers, whatever the operands are. */
+export const stagedCases = (type: KernelDtype): readonly KernelCase[] =>
+  ringCases(type, CORES, (name, made) =>
+    make(`${name}_staged_${type}`, { ...made, schedule: { ...made.schedule, stages: 2, staged: true } }),
+  );
+
+type Tiles = Readonly<Record<keyof typeof CORES, Partial<TileSchedule>>>;
+
+function ringCases(
+  type: KernelDtype,
+  { four, one, flat, wide }: Tiles,
+  of: (name: string, made: Made) => KernelCase,
+): readonly KernelCase[] {
   return [
     of('copied_in_vectors', {
       rows: 'M',

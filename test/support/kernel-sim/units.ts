@@ -63,12 +63,14 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.index)];
       return `${machine.constant(stmt.s === 'load8' ? loadEight : storeEight)}(g, ${given.join(', ')});`;
     }
-    case 'take': {
+    case 'take':
+    case 'put': {
       const [at, index] = [machine.value(stmt.at), machine.value(stmt.index)];
       const touched = machine.banks
         ? `${machine.constant(machine.banks)}.touch('${stmt.array}', ${index}, t, 4); `
         : '';
-      return `${touched}${machine.constant(takeFour)}(g, a_${stmt.array}, ${index}, a_${stmt.to}, ${at});`;
+      const [move, own] = stmt.s === 'take' ? [takeFour, stmt.to] : [putFour, stmt.from];
+      return `${touched}${machine.constant(move)}(g, a_${stmt.array}, ${index}, a_${own}, ${at});`;
     }
     case 'commit':
       return 't.copies.push([]);';
@@ -140,6 +142,11 @@ function copy(thread: Thread, buffer: Cells, from: number, array: Shared, to: nu
 function takeFour(global: number, from: Shared, index: number, to: Registers, at: number): void {
   from.peeks -= 3;
   for (let n = 0; n < 4; n++) to.write(at + n, from.read(index + n, global));
+}
+
+/** Stores four numbers of a register array. */
+function putFour(global: number, to: Shared, index: number, from: Registers, at: number): void {
+  for (let n = 0; n < 4; n++) to.write(index + n, from.read(at + n), global);
 }
 
 /** Loads words into a register array; zeros where the index is negative. */

@@ -25,6 +25,7 @@ import { type Results, storeResults } from './epilogue.js';
 import { codeTables, PackedTile, packedArrays } from './packed-tile.js';
 import { Parameters } from './parameters.js';
 import { aboutProduct } from './product-work.js';
+import { StagedTile, stagedArrays } from './staged-tile.js';
 import { bring, inVectors, type TileShape, tileElements } from './unit-tiles.js';
 
 /** What multiplies the tiles of a ring, and how they lie there. */
@@ -55,7 +56,7 @@ export interface RingTiles {
 
 /**
  * The kernel of a product of which tiles of both operands are in a ring of `stages`: while one is multiplied, the next ones are being
- * loaded (`cp.async`; sm_80 and up). Segments of the inner dimension follow each other in one ring (concat-K): the
+ * loaded (`cp.async`; sm_80 and up), or, in a ring of two that is `staged`, the next one is on its way to registers. Segments of the inner dimension follow each other in one ring (concat-K): the
  * loader turns from (x, W) to (P, L') at a tile's boundary, which is the same for the whole block.
  */
 export const ringKernel = (launch: Launch, work: Product, multiplier: Multiplier): Kernel =>
@@ -70,6 +71,8 @@ interface SegmentTiles extends RingTiles {
   readonly index: number;
   /** how b is unpacked; null: its numbers are stored as they are */
   readonly packed: PackedTile | null;
+  /** how tiles come through registers; null: copies bring them */
+  readonly staged: { readonly a: StagedTile; readonly b: StagedTile } | null;
 }
 
 /** What is done for a tile of a segment: `name` for names, its first element of the inner dimension, and its place in the ring. */
@@ -105,7 +108,13 @@ class RingProduct {
       const packed = matrix.packed
         ? new PackedTile(launch.name, this.#params.packed(matrix, matrix.packed), matrix.packed, b, threads)
         : null;
-      const plan = { segment, index, a, b, packed };
+      const staged = launch.schedule.staged
+        ? {
+            a: new StagedTile('tile_a', segment.a, a.transposed ? work.rows : segment.inner, a, threads),
+            b: new StagedTile('tile_b', segment.b, b.transposed ? segment.inner : work.cols, b, threads),
+          }
+        : null;
+      const plan = { segment, index, a, b, packed, staged };
       if (alike) this.#runs.at(-1)!.push(plan);
       else this.#runs.push([plan]);
     }
@@ -117,7 +126,8 @@ class RingProduct {
   kernel(): Kernel {
     const { schedule, name } = this.launch;
     const { elem, registers, fragments, threads, how, atOnce } = this.multiplier;
-    const { stages } = schedule;
+    const { stages, staged } = schedule;
+    const plans = this.#runs.flat();
     const tables = codeTables(
       this.work.segments.map(({ b }) => b.matrix.packed),
       this.#lane,
@@ -128,7 +138,8 @@ class RingProduct {
       { name: 'tile_a', size: stages * this.#sizeA, ...ring },
       { name: 'tile_b', size: stages * this.#sizeB, ...ring },
       ...registers,
-      ...packedArrays(this.#runs.flat().flatMap(({ packed }) => packed ?? [])),
+      ...packedArrays(plans.flatMap(({ packed }) => packed ?? [])),
+      ...stagedArrays(plans.flatMap(({ staged }) => (staged ? [staged.a, staged.b] : []))),
       ...tables.arrays,
     ];
     const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
@@ -136,10 +147,10 @@ class RingProduct {
       name,
       about: aboutProduct(this.launch, this.work, how),
       workgroup: [threads, 1, 1],
-      ...(atOnce === undefined ? {} : { atOnce }),
+      ...(atOnce === undefined || staged ? {} : { atOnce }),
       ...this.#params.list(),
       arrays,
-      fragments,
+      ...(staged ? { eights: true, staged } : { fragments }),
       body: [
         define('lane', id('local', 0)),
         ...this.#tiles(),
@@ -175,7 +186,7 @@ class RingProduct {
 
   /** Segments that share a ring: fill all stages but one, then bring the tile after those while one is multiplied. */
   #run(run: readonly SegmentTiles[], number: number): Stmt[] {
-    const { BK, stages } = this.launch.schedule;
+    const { BK, stages, staged } = this.launch.schedule;
     const n = `${number}`;
     const split = this.work.parts > 1;
     const counts = run.map(({ segment }) =>
@@ -188,23 +199,37 @@ class RingProduct {
       ref('u32', `${split ? 'to' : 'tiles'}_${n}`),
     ];
     const names = run.map(({ segment: { a, b } }) => `${a.matrix.buffer} ${b.matrix.buffer}`);
-    const inSegments = (t: U32, plans: readonly SegmentTiles[], when: string, body: Bringing): Stmt[] =>
+    const inSegments = (
+      t: U32,
+      plans: readonly SegmentTiles[],
+      when: string,
+      body: Bringing,
+      bringsLater = false,
+    ): Stmt[] =>
       plans.map((plan): Stmt => {
         const at = run.indexOf(plan);
         const k0 = mul(sub(t, firsts[at]!), u32(BK));
         const name = `${when}${plan.index}`;
-        const stage = define(`stage_${name}`, mod(t, u32(stages)));
+        const stage = bringsLater ? [] : [define(`stage_${name}`, mod(t, u32(stages)))];
         const own = at + 1 < run.length ? firsts[at + 1]! : to;
         const cond = within(t, firsts[at]!, split && own !== to ? min(own, to) : own);
-        return { s: 'if', cond, body: [stage, ...body(plan, name, k0, ref('u32', `stage_${name}`))] };
+        return { s: 'if', cond, body: [...stage, ...body(plan, name, k0, ref('u32', `stage_${name}`))] };
       });
-    const issue = (t: U32, when: string) => inSegments(t, run, when, (...tile) => this.#bring(...tile));
+    const issue = (t: U32, when: string) =>
+      inSegments(t, run, when, (...tile) => this.#bring(...tile), staged === true);
     // words wait in registers while a tile is multiplied, and are unpacked after that
     const packed = run.filter((plan) => plan.packed);
     const unpack = (t: U32, when: string) =>
       inSegments(t, packed, `${when}unpacked_`, ({ packed: tile }, name, _, stage) =>
         tile!.unpack(name, 'tile_b', mul(stage, u32(this.#sizeB)), this.#lane),
       );
+    // and so are numbers
+    const put = (t: U32, when: string) =>
+      inSegments(t, run, `${when}put_`, ({ staged: tiles }, name, _, stage) => [
+        tiles!.a.put(`a_${name}`, mul(stage, u32(this.#sizeA)), this.#lane),
+        tiles!.b.put(`b_${name}`, mul(stage, u32(this.#sizeB)), this.#lane),
+      ]);
+    const copies = (stmt: Stmt): Stmt[] => (staged ? [] : [stmt]);
     return [
       comment(
         `${names.join(', then ')}: ${BK} of the inner dimension in a tile, ${stages} tiles in the ring`,
@@ -212,23 +237,23 @@ class RingProduct {
       ...(split ? this.#share(counts.reduce(add), n) : [define(`tiles_${n}`, counts.reduce(add))]),
       loop(`t0_${n}`, from, add(from, u32(stages - 1)), u32(1), (t) => [
         ...issue(t, 'first_'),
-        ...unpack(t, 'first_'),
-        { s: 'commit' },
+        ...(staged ? put : unpack)(t, 'first_'),
+        ...copies({ s: 'commit' }),
       ]),
       loop(`t_${n}`, from, to, u32(1), (t) => [
-        { s: 'wait', pending: stages - 2 },
+        ...copies({ s: 'wait', pending: stages - 2 }),
         barrier,
         define(`next_${n}`, add(t, u32(stages - 1))),
         ...issue(ref('u32', `next_${n}`), 'next_'),
-        { s: 'commit' },
+        ...copies({ s: 'commit' }),
         define(`stage_${n}`, mod(t, u32(stages))),
         ...this.multiplier.multiply(run[0]!, n, {
           a: mul(ref('u32', `stage_${n}`), u32(this.#sizeA)),
           b: mul(ref('u32', `stage_${n}`), u32(this.#sizeB)),
         }),
-        ...unpack(ref('u32', `next_${n}`), 'next_'),
+        ...(staged ? put : unpack)(ref('u32', `next_${n}`), 'next_'),
       ]),
-      ...(number + 1 < this.#runs.length ? [{ s: 'wait', pending: 0 } as const, barrier] : []),
+      ...(number + 1 < this.#runs.length ? [...copies({ s: 'wait', pending: 0 }), barrier] : []),
     ];
   }
 
@@ -242,13 +267,19 @@ class RingProduct {
     ];
   }
 
-  #bring({ segment, a, b, packed }: SegmentTiles, name: string, k0: U32, stage: U32): Stmt[] {
+  #bring({ segment, a, b, packed, staged }: SegmentTiles, name: string, k0: U32, stage: U32): Stmt[] {
     const { inner } = segment;
     const length = this.#params.length(inner);
     const { elem, threads } = this.multiplier;
     const shared = { elem, lane: this.#lane, threads };
     const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
     const first = [k0, this.#col0] as const;
+    if (staged) {
+      const readB = this.#params.operand(segment.b, length, this.#cols, this.#row0);
+      const ofA = { read: readA, i0: this.#row0, j0: k0, rows: this.#rows, cols: length };
+      const ofB = { read: readB, i0: k0, j0: this.#col0, rows: length, cols: this.#cols };
+      return [staged.a.fetch(`a_${name}`, ofA, this.#lane), staged.b.fetch(`b_${name}`, ofB, this.#lane)];
+    }
     const tileB = () =>
       bring({
         ...shared,

@@ -39,7 +39,7 @@ export interface TileShape {
 export const vectorWidth = (elem: KernelDtype): number => (elem === 'f32' ? 4 : 8);
 
 /** The row in memory that has a place in a tile whose rows are spread. */
-const rowAt = ({ height }: TileShape, place: U32): U32 =>
+export const rowAt = ({ height }: TileShape, place: U32): U32 =>
   add(mul(mod(place, u32(height / 4)), u32(4)), div(place, u32(height / 4)));
 
 /** Where in its row such a tile has an element, of which 16 bytes begin at `along`. */

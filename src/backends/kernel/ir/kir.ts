@@ -155,6 +155,8 @@ export interface Kernel {
   readonly maps?: readonly MapParam[];
   /** it loads and stores eight numbers at once, in register arrays */
   readonly eights?: true;
+  /** its tiles come through register arrays, and their rows lie on multiples of 16 bytes */
+  readonly staged?: true;
   readonly body: readonly Stmt[];
 }
 

@@ -47,7 +47,8 @@ export interface FragmentDecl {
  *   bits of a byte first;
  * - `load8`: loads eight neighbours of a buffer of floats, from a multiple of eight on, into a register array, from `index` on; zeros when
  *   the mask is false; `store8`: the same the other way round, where the mask is true;
- * - `take`: loads four neighbouring f32 of workgroup memory, from a multiple of four on, into a register array, in one load;
+ * - `take`: loads four neighbouring f32 of workgroup memory, from a multiple of four on, into a register array, in one load; `put`: the
+ *   same the other way round;
  * - `commit`: ends a group of copies; `wait`: until all but the last `pending` groups have arrived.
  */
 export type UnitStmt =
@@ -113,6 +114,13 @@ export type UnitStmt =
       readonly at: U32;
       readonly array: string;
       readonly index: U32;
+    }
+  | {
+      readonly s: 'put';
+      readonly array: string;
+      readonly index: U32;
+      readonly from: string;
+      readonly at: U32;
     }
   | { readonly s: 'commit' }
   | { readonly s: 'wait'; readonly pending: number };

@@ -25,12 +25,12 @@ export interface UnitScope {
  *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
  *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside;
  *  - eight: as many numbers lie together at a multiple of eight provably, wholly inside or wholly outside;
- *  - take: four numbers lie at a multiple of 16 bytes, and go to a register array that is indexed by constants;
+ *  - take and put: four numbers lie at a multiple of 16 bytes, and go to, or come from, a register array that is indexed by constants;
  *  - packed: words that are loaded at once lie together at a multiple of their size, and what they are unpacked to lies in the array
  *    at multiples of 16 bytes, or of all numbers of a word.
  */
 export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
-  const alone = ['copy', 'fetch', 'unpack', 'load8', 'store8', 'take'].includes(stmt.s);
+  const alone = ['copy', 'fetch', 'unpack', 'load8', 'store8', 'take', 'put'].includes(stmt.s);
   if (!alone && !scope.uniformFlow)
     scope.broken('matrix unit', `a ${stmt.s} that some invocations may not reach`);
   switch (stmt.s) {
@@ -54,8 +54,11 @@ export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
       eight(stmt, scope);
       return;
     case 'take':
-      take(stmt, scope);
+    case 'put': {
+      const array = four(stmt, stmt.s === 'take' ? stmt.to : stmt.from, scope);
+      if (array) scope[stmt.s === 'take' ? 'reads' : 'writes'](array);
       return;
+    }
     case 'commit':
       return;
     case 'wait':
@@ -185,12 +188,17 @@ function codes(name: string, bits: number, scope: UnitScope): void {
   scope.reads(table);
 }
 
-function take(stmt: Extract<UnitStmt, { s: 'take' }>, scope: UnitScope): void {
+/** Four numbers between an array of the workgroup, which it gives, and a register array. */
+function four(
+  stmt: Extract<UnitStmt, { s: 'take' | 'put' }>,
+  own: string,
+  scope: UnitScope,
+): ArrayDecl | null {
   for (const part of [stmt.at, stmt.index]) scope.expr(part);
   const array = workgroupArray(stmt.array, scope);
-  const to = scope.kernel.arrays.find(({ name, space }) => name === stmt.to && space === 'register');
-  if (!to) scope.broken('defined', `there is no register array ${stmt.to}`);
-  if (!array || !to) return;
+  const registers = scope.kernel.arrays.find(({ name, space }) => name === own && space === 'register');
+  if (!registers) scope.broken('defined', `there is no register array ${own}`);
+  if (!array || !registers) return null;
   if ((array.elem ?? 'f32') !== 'f32' || array.vector)
     scope.broken('copy', `${array.name} holds no single numbers of f32`);
   if (!isMultiple(stmt.index, 4, scope.facts))
@@ -198,10 +206,10 @@ function take(stmt: Extract<UnitStmt, { s: 'take' }>, scope: UnitScope): void {
   if (!scope.below(add(stmt.index, u32(3)), u32(array.size)))
     scope.broken('in range', `four numbers reach beyond ${array.name}, of ${array.size}`);
   if (!isConstant(stmt.at, scope.facts))
-    scope.broken('constant index', `${to.name} is indexed by a variable`);
-  if (!scope.below(add(stmt.at, u32(3)), u32(to.size)))
-    scope.broken('in range', `an index of ${to.name}, of ${to.size}`);
-  scope.reads(array);
+    scope.broken('constant index', `${registers.name} is indexed by a variable`);
+  if (!scope.below(add(stmt.at, u32(3)), u32(registers.size)))
+    scope.broken('in range', `an index of ${registers.name}, of ${registers.size}`);
+  return array;
 }
 
 /** `count` words of a register array. */

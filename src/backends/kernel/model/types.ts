@@ -30,7 +30,7 @@ export interface DeviceProfile {
   readonly name: string;
   /** key of schedule rows: "webgpu-laptop", "sm_90a" */
   readonly target: string;
-  /** what its kernels are written for: "webgpu", "cuda"; `platform` is its name in messages */
+  /** what its kernels are written for: "webgpu", "cuda", "hip"; `platform` is its name in messages */
   readonly api: string;
   readonly platform: string;
   /** FLOP per second of a matrix product by operand type; null: the device has no such type */
@@ -56,8 +56,8 @@ export interface DeviceProfile {
   /** most bytes of a buffer that a kernel is given; absent: all of it */
   readonly bindingBytes?: number;
   /**
-   * What kernels may use: `subgroups`; `mma` matrix units of a warp; `cp.async` a pipeline of copies; `wgmma`, `tma` warpgroups and
-   * their copy engine; `library` a vendor library that multiplies strided matrices; `packed` loads of bytes, for packed weights
+   * What kernels may use: `subgroups`; `mma` matrix units of a warp; `cp.async` a pipeline of copies; `staged` rings of two tiles that
+   * come through registers; `wgmma`, `tma` warpgroups and their copy engine; `library` a vendor library that multiplies strided matrices; `packed` loads of bytes, for packed weights
    */
   readonly features: readonly string[];
   /** where the figures come from */
@@ -105,6 +105,8 @@ export interface TileSchedule {
   readonly gemv?: true;
   /** in vectors of float16: the products of BK numbers are added in float16, the sums of those in float32 */
   readonly halfSums?: true;
+  /** without matrix units, in a ring of two: tiles come through registers, not in copies that run by themselves */
+  readonly staged?: true;
   /** without matrix units: padding of rows of tiles, in elements, so that they begin in different banks */
   readonly pad?: number;
 }

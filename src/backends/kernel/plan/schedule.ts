@@ -164,8 +164,11 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
         );
       }
     }
-    if (schedule.stages > 1 && !features.includes('cp.async'))
-      reasons.push(`${platform} has no pipeline of copies`);
+    const longest = features.includes('cp.async') ? Infinity : features.includes('staged') ? 2 : 1;
+    if (schedule.stages > longest)
+      reasons.push(
+        `${platform} has no pipeline of copies${longest > 1 ? `: rings are of ${longest} tiles` : ''}`,
+      );
   }
   if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
   const bytes = workgroupBytes(schedule, problem);
@@ -258,7 +261,8 @@ export function scheduleText(schedule: TileSchedule): string {
   if (BM === 1 && BN === 1) return BK > 1 ? `each over ${BK} invocations` : 'the library chooses';
   if (BK === 1) return `${BM * BN} elements`;
   const shape = `${BM}x${BN}x${BK}`;
-  const ring = ringOfCores(schedule) ? `, ${stages} stages` : '';
+  const through = schedule.staged ? ' through registers' : '';
+  const ring = ringOfCores(schedule) ? `, ${stages} stages${through}` : '';
   const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each${ring}`;
   const sums = halfSums ? `, sums of ${BK} in float16` : '';
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}${sums}`;
