@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { BACK_ENDS, type BackEnd, type EmitOptions } from '../../src/backends/backend.js';
+import { deviceOfOther } from '../../src/backends/codes/kernels.js';
 import { parseRecord } from '../../src/backends/doctor/read-record.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import type { SegmentedModel } from '../../src/backends/host/webgpu/segments/segments.js';
@@ -159,11 +160,23 @@ function architecturesOf({ arch }: EmitGpuOptions, device: DeviceProfile): reado
   return arch === undefined ? [device.target] : [...new Set(arch.split(','))];
 }
 
-function deviceOf({ devices, records }: BackEnd, { device, arch }: EmitGpuOptions): DeviceProfile {
+function deviceOf(backEnd: BackEnd, { device, arch }: EmitGpuOptions): DeviceProfile {
+  const { devices, records } = backEnd;
+  for (const wanted of arch?.split(',') ?? (device === undefined ? [] : [device]))
+    refuseOther(wanted, backEnd);
   // the plan is for the first, the kernels run on all
   if (arch !== undefined) return arch.split(',').map((one) => deviceOfArch(one, devices))[0]!;
   if (records && device?.endsWith('.json')) return parseRecord(readText(device), device, devices);
   return device === undefined ? devices[0]! : deviceNamed(device, devices);
+}
+
+/** LOTR6120 for a device or an architecture of another command. */
+function refuseOther(wanted: string, { name, devices }: BackEnd): void {
+  const other = BACK_ENDS.find(
+    (one) =>
+      one.name !== name && one.devices.some((device) => device.name === wanted || device.target === wanted),
+  );
+  if (other) fail(deviceOfOther({ name: wanted, api: devices[0]!.platform, command: other.name }));
 }
 
 /** Devices that a file of schedules may have rows for. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { BackEnd } from '../../src/backends/backend.js';
-import { gpuOptions } from '../../src/backends/option-set.js';
+import { gpuOptions, someArchitectures } from '../../src/backends/option-set.js';
 import { rewrittenAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
@@ -9,7 +9,7 @@ import { addOptions, valuesOf } from './from-set.js';
 export function declareGpuCommands(program: Command, run: Run, backEnds: readonly BackEnd[]): void {
   const emit = program.commands.find((command) => command.name() === 'emit')!;
   for (const backEnd of backEnds) {
-    const { name, about, flags } = backEnd;
+    const { name, about, flags, devices } = backEnd;
     const set = gpuOptions(backEnd);
     const command = emit
       .command(name)
@@ -20,7 +20,7 @@ export function declareGpuCommands(program: Command, run: Run, backEnds: readonl
         'after',
         `
 Examples:
-  lotrc emit ${name} model.lotr.onnx -o gpu --tokens 1024${flags.includes('arch') ? ' --arch sm_90a,sm_80' : ''}
+  lotrc emit ${name} model.lotr.onnx -o gpu --tokens 1024${flags.includes('arch') ? ` --arch ${someArchitectures(devices)}` : ''}
   lotrc emit ${name} model.lotr.onnx --explain --tokens 1024
   lotrc emit ${name} model.lotr.onnx --explain --for serve --tokens 1,32
 

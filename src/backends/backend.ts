@@ -2,6 +2,7 @@ import type { Diagnostic } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
 import type { OptimizerKind } from '../train/optimizers/index.js';
 import { CUDA } from './host/cuda/back-end.js';
+import { HIP } from './host/hip/back-end.js';
 import type { EmittedFile } from './host/shared/emitted.js';
 import { WEBGPU } from './host/webgpu/back-end.js';
 import type { SegmentedModel } from './host/webgpu/segments/segments.js';
@@ -47,4 +48,4 @@ export interface BackEnd {
 }
 
 /** All back ends for kernels. */
-export const BACK_ENDS: readonly BackEnd[] = [WEBGPU, CUDA];
+export const BACK_ENDS: readonly BackEnd[] = [WEBGPU, CUDA, HIP];

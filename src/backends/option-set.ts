@@ -60,7 +60,7 @@ function special({ devices }: BackEnd) {
     },
     arch: {
       type: narrowed(text('arch'), architectures(known)),
-      doc: `${known.join(', ')} instead of --device; several: sm_90a,sm_80`,
+      doc: `${known.join(', ')} instead of --device; several: ${someArchitectures(devices)}`,
     },
     tf32: {
       type: flag,
@@ -72,6 +72,10 @@ function special({ devices }: BackEnd) {
     },
   }) satisfies OptionSet;
 }
+
+/** Two architectures as --arch takes them, the usual one first. */
+export const someArchitectures = (devices: BackEnd['devices']): string =>
+  [...new Set(devices.map(({ target }) => target))].slice(0, 2).join(',');
 
 /** The number of `sm_90a`. */
 const numberIn = (arch: string): number => Number(/\d+/.exec(arch)?.[0] ?? 0);

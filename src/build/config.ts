@@ -60,14 +60,16 @@ export interface Sections {
   readonly wgsl?: GpuSection | undefined;
   /** of `lotrc emit cuda` */
   readonly cuda?: GpuSection | undefined;
+  /** of `lotrc emit hip` */
+  readonly hip?: GpuSection | undefined;
 }
 
 /**
  * What is made of a model: `onnx`, the rewritten model; `adapter`, its factors; `training`, the training directory; `merged`, the
- * model with its adapters folded in, trained ones where the model has `train`; `wgsl` and `cuda`, kernels.
+ * model with its adapters folded in, trained ones where the model has `train`; `wgsl`, `cuda` and `hip`, kernels.
  */
 export const OUTPUTS = ['onnx', 'adapter', 'training', 'merged', ...BACK_ENDS.map(({ name }) => name)];
-export type OutputName = 'onnx' | 'adapter' | 'training' | 'merged' | 'wgsl' | 'cuda';
+export type OutputName = 'onnx' | 'adapter' | 'training' | 'merged' | 'wgsl' | 'cuda' | 'hip';
 
 /** One model. Paths are relative to the folder of the config. */
 export interface ModelConfig extends Sections {

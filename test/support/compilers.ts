@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { EVERYTHING } from './everything.js';
 
-export type Compiler = 'g++' | 'nvcc';
+export type Compiler = 'g++' | 'nvcc' | 'clang++-19';
 
 const versions = new Map<Compiler, string | null>();
 function versionOf(name: Compiler): string | null {
@@ -28,9 +28,12 @@ function versionOf(name: Compiler): string | null {
   return versions.get(name)!;
 }
 
+/** Whether a compiler can be called. */
+export const runs = (name: Compiler): boolean => versionOf(name) !== null;
+
 /** Whether a compiler can be called. In CI it must. */
 export function hasCompiler(name: Compiler): boolean {
-  if (versionOf(name) !== null) return true;
+  if (runs(name)) return true;
   if (process.env.CI === 'true') throw new Error(`CI needs ${name}`);
   console.warn(`CUDA tests are skipped: there is no ${name}`);
   return false;
@@ -51,10 +54,12 @@ export const cppFlags = (checked: boolean): readonly string[] => [
   SHIM,
   '-I',
   join(SHIM, 'blas'),
+  '-I',
+  join(import.meta.dirname, 'hip-cpu'),
 ];
 
 /** Compiled files are kept here, by their content; a clean checkout has none. */
-const CACHE = join(import.meta.dirname, '../../node_modules/.cache/lotrc-compiled');
+export const CACHE = join(import.meta.dirname, '../../node_modules/.cache/lotrc-compiled');
 const KEPT_DAYS = 14;
 
 export interface Compiled {

@@ -73,7 +73,7 @@ export function compileLibrary(
 }
 
 /**
- * Runs a library on the CPU, its kernels as fibers, under the checks for undefined behaviour where `checked`; `warpgroups`: as on a
+ * Runs a library, for CUDA or HIP, on the CPU, its kernels as fibers, under the checks for undefined behaviour where `checked`; `warpgroups`: as on a
  * device that has them. Fails when memory is left over at the end, or kernels for warpgroups were to run and did not.
  */
 export function runLibrary(
@@ -139,7 +139,7 @@ export function runLibrary(
   });
   const built = files.filter(
     ({ path }) =>
-      path.endsWith('.cu') &&
+      /\.(cu|hip)$/.test(path) &&
       (warpgroups || !path.endsWith('_warpgroups.cu')) &&
       // half of a library are operators of ONNX Runtime, which have tests of their own
       ((EVERYTHING && checked) || !path.startsWith('ort/')),
@@ -194,6 +194,10 @@ export function runLibrary(
     'int main(int, char **argv) {',
     '  in = std::fopen(argv[1], "rb");',
     '  out = std::fopen(argv[2], "wb");',
+    ...built.flatMap(({ path }) => {
+      const kernel = /^kernels\/(\w+)\.hip$/.exec(path)?.[1];
+      return kernel ? [`  shim_known(${kernel});`] : [];
+    }),
     '  for (long few = 0; few < 3; few++) {',
     '    shim_allocations_left = few;',
     `    if (lotrc_create(&a, ${tokens}, nullptr) != LOTRC_NO_MEMORY || a || shim_held != 0) return 4;`,

@@ -13,6 +13,8 @@ import {
 import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
 import { launchBytes } from '../../src/backends/kernel/print/cuda/shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/cuda/warpgroup-units.js';
+import { inHip } from '../../src/backends/kernel/print/hip/names.js';
+import { HIP_HEADERS, printHip } from '../../src/backends/kernel/print/hip/print.js';
 import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
 
@@ -156,7 +158,7 @@ export function runSequences(
         return { launch, kernel: { ...kernel, name: `s${index}_${kernel.name}` } };
       }),
     })),
-    checked,
+    { checked },
   );
 }
 
@@ -166,7 +168,7 @@ export function runSequences(
  */
 export function runOnCpu(
   cases: readonly (KernelCase & { readonly kernel: Kernel })[],
-  { change, checked = false }: { readonly change?: Change; readonly checked?: boolean } = {},
+  { change, checked = false, hip = false }: Running = {},
 ): readonly Float32Array[] {
   const results = runPrograms(
     cases.map(({ kernel, launch, bound, buffers, out }) => ({
@@ -175,10 +177,17 @@ export function runOnCpu(
       outs: [out],
       calls: [{ kernel, launch }],
     })),
-    checked,
-    change,
+    { checked, hip, ...(change ? { change } : {}) },
   );
   return results.map((result, index) => result[cases[index]!.out]!);
+}
+
+interface Running {
+  /** what is done to the sources of a HIP program, or to what those of CUDA include */
+  readonly change?: Change;
+  readonly checked?: boolean;
+  /** printed as HIP */
+  readonly hip?: boolean;
 }
 
 interface Program extends Omit<Sequence, 'launches'> {
@@ -187,8 +196,7 @@ interface Program extends Omit<Sequence, 'launches'> {
 
 function runPrograms(
   programs: readonly Program[],
-  checked: boolean,
-  change?: Change,
+  { change = (text) => text, checked = false, hip = false }: Running,
 ): readonly Readonly<Record<string, Float32Array>>[] {
   const inputs: (Float32Array | Uint32Array)[] = [];
   const outputs: { readonly program: number; readonly name: string; readonly count: number }[] = [];
@@ -224,10 +232,7 @@ function runPrograms(
     return [...loads, ...launched, ...saves];
   });
   const kernels = programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel));
-  const text = [
-    '#include "instructions.h"',
-    '#include "warpgroups.h"',
-    printCuda(kernels),
+  const rest = [
     CONVERSIONS,
     'int main(int, char** argv) {',
     '  in = std::fopen(argv[1], "rb");',
@@ -237,7 +242,21 @@ function runPrograms(
     '}',
     '',
   ].join('\n');
-  const files = [{ path: 'k.cpp', text }, ...included(kernels, change)];
+  const files = hip
+    ? [
+        {
+          path: 'k.cpp',
+          text: `${change(printHip(kernels))}\n#include "bfloat16.h"\n#include <hip/hip_fp16.h>\n${inHip(rest)}`,
+        },
+        ...Object.entries(HIP_HEADERS).map(([path, text]) => ({ path, text: change(text) })),
+      ]
+    : [
+        {
+          path: 'k.cpp',
+          text: ['#include "instructions.h"', '#include "warpgroups.h"', printCuda(kernels), rest].join('\n'),
+        },
+        ...included(kernels, change),
+      ];
   const { path } = compiled('g++', files, [...cppFlags(checked), 'k.cpp']);
   const bytes = Buffer.concat(
     inputs.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),

@@ -35,6 +35,19 @@ export const unknownDevice = defineCode<{
   }),
 });
 
+export const deviceOfOther = defineCode<{ name: string; api: string; command: string }>({
+  code: 'LOTR6120',
+  severity: 'error',
+  title: 'the device or architecture belongs to another command',
+  explain:
+    'Each command of `lotrc emit` writes kernels for devices of one kind: `wgsl` for WebGPU, `cuda` for NVIDIA, `hip` for AMD. The kernels of ' +
+    'one do not run on those of another.',
+  make: ({ name, api, command }) => ({
+    message: `${name} is not a device of ${api}`,
+    hint: `\`lotrc emit ${command}\` writes kernels for it`,
+  }),
+});
+
 export const noSchedule = defineCode<{
   device: string;
   target: string;

@@ -5,12 +5,14 @@ import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
+import { printHip } from '../../../src/backends/kernel/print/hip/print.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { adamw } from '../../../src/train/optimizers/adamw.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { planCases } from '../../support/plan-cases.js';
 import { subgroupCases } from '../../support/subgroup-cases.js';
+import { stagedCases } from '../../support/unit-cases.js';
 import { gemvCases, vectorCases } from '../../support/vector-cases.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/kernels');
@@ -46,6 +48,16 @@ test.each(vectors.map((kernel) => [kernel.name, kernel] as const))(
   (name, kernel) => expectFile(join(FOLDER, `${name}.wgsl`), printWgsl(kernel)),
 );
 
+/** In HIP alone. */
+const staged = stagedCases('bf16')
+  .filter(({ name }) => name === 'weights_stored_out_in_staged_bf16')
+  .map(({ launch }) => kernelOf(launch));
+
+test.each(staged.map((kernel) => [kernel.name, kernel] as const))(
+  '%s is printed as hip in the same words',
+  (name, kernel) => expectFile(join(FOLDER, `${name}.hip`), printHip([kernel])),
+);
+
 describe.each(kernels.map((kernel) => [kernel.name, kernel] as const))('%s', (name, kernel) => {
   test.each([
     ['wgsl', printWgsl(kernel)],
@@ -59,6 +71,7 @@ test('no expected file is left over', () => {
   expectNothingElse(FOLDER, [
     ...kernels.flatMap(({ name }) => [`${name}.wgsl`, `${name}.cu`]),
     ...vectors.map(({ name }) => `${name}.wgsl`),
+    ...staged.map(({ name }) => `${name}.hip`),
   ]);
 });
 

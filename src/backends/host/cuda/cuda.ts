@@ -1,5 +1,4 @@
 import { fail } from '../../../ir/diagnostics.js';
-import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
 import { leastOf } from '../../kernel/device/cuda-devices.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
@@ -20,16 +19,14 @@ import type { EmittedFile } from '../shared/emitted.js';
 import { distinct, PLACED } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
-import { gridFor, keptOf, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
+import { kernelsOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
-import { headerText } from './header.js';
+import { libraryHeader } from './header.js';
 import { loweredPlan } from './lower.js';
+import { propertiesOf } from './properties.js';
 import { cmakeText } from './rows.js';
-import { propertiesOf, sourceText } from './source.js';
+import { sourceText } from './source.js';
 import { twinsOf } from './warpgroups.js';
-
-/** Blocks along the second and third axis of a CUDA grid. */
-const MOST_BLOCKS = 65535;
 
 /**
  * The files of a plan for CUDA: kernels/NAME.cu, one for launches that differ in their buffers alone, adapters.h and adapters.cu, a C library that runs them
@@ -63,7 +60,7 @@ export function cudaHost(
     }
   const operators = ortOperators(lowered, least);
   return [
-    { path: 'adapters.h', text: header(lowered, kernels, optimizer) },
+    { path: 'adapters.h', text: libraryHeader(lowered, kernels, optimizer) },
     {
       path: 'adapters.cu',
       text: sourceText(lowered, kernels, twins, optimizer, steps, narrowed),
@@ -94,59 +91,4 @@ export function cudaHost(
     })),
     ...operators,
   ];
-}
-
-function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>, optimizer: ElementwiseDef): string {
-  const training = plan.purpose === 'train';
-  const summary = [
-    `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
-    'All buffers are row-major; their names, shapes (M: tokens) and types:',
-    ...plan.buffers.map(
-      ({ name, shape, dtype, border }) =>
-        `  ${name} [${shape.join(', ')}] ${dtype}${border ? `: the last ${border} of a row are not the caller's` : ''}`,
-    ),
-  ];
-  const regions = plan.regions.map((region, index) => {
-    const { label, x, y, layers } = regionRow(region, plan);
-    const kept = keptOf(region);
-    const keeps = kept ? `; keeps ${kept}` : '';
-    return `  ${index}: ${label}: ${x} -> ${y.join(', ')} (${layers.join(', ')})${keeps}`;
-  });
-  const numbers = [
-    `#define LOTRC_MAX_TOKENS ${mostTokens(plan, kernels)}u`,
-    ...(plan.mostRank !== undefined
-      ? [
-          `#define LOTRC_ADAPTERS ${plan.adapters}u`,
-          '/* of adapters */',
-          `#define LOTRC_MAX_RANK ${plan.mostRank}u`,
-          '/* in the place of the adapter of a row that has none */',
-          '#define LOTRC_NO_ADAPTER 0xffffffffu',
-        ]
-      : plan.adapters > 1
-        ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
-        : []),
-  ];
-  const groups = plan.groups.map(
-    ({ id, method, sites }) => `  ${id}: ${method}, ${sites.length} layers (${sites[0]!}, ...)`,
-  );
-  return headerText(
-    propertiesOf(plan, false),
-    optimizer,
-    numbers,
-    summary.map(plain),
-    regions.map(plain),
-    groups.map(plain),
-  );
-}
-
-/** Names of a model may end a comment. */
-const plain = (text: string): string => text.replaceAll('*/', '* /');
-
-/** Rows that the second axis of every grid reaches, and whose elements 32 bits count. */
-function mostTokens(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): number {
-  const per = [...kernels.values()].flatMap(({ launch }) =>
-    gridFor(launch, plan.tokens).flatMap((extent) => (typeof extent === 'number' ? [] : [extent.per])),
-  );
-  const widths = plan.buffers.flatMap(({ shape }) => (shape[0] === 'M' ? [Number(shape[1] ?? 1)] : []));
-  return Math.min(MOST_BLOCKS * Math.min(...per), Math.floor((2 ** 32 - 1) / Math.max(...widths)));
 }

@@ -47,6 +47,6 @@ export function scheduleOf({ work, schedule, family }: Launch, device: DevicePro
   return within(BLOCKS_AT_ONCE) ?? within(1) ?? scalar;
 }
 
-/** Whether tiles of a float32 product lie in a ring. Rows of one adapter are padded to tiles, which are smaller without. */
-const takesRing = ({ segments }: Product): boolean =>
+/** Whether tiles of a product on CUDA cores lie in a ring. Rows of one adapter are padded to tiles, which are smaller without. */
+export const takesRing = ({ segments }: Product): boolean =>
   segments.every(({ a, b }) => !b.matrix.packed && !a.perRowBlock && !b.perRowBlock);

@@ -17,21 +17,10 @@ import {
 } from '../shared/tables.js';
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
-import type { LibraryProperties } from './header.js';
+import { type LibraryProperties, propertiesOf } from './properties.js';
 import { allowText, type BufferNumbers, blockThreads, bufferText, cString, placeText } from './rows.js';
 import { stepSource, updateText } from './step.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
-
-/** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
-export const propertiesOf = (plan: KernelPlan, warpgroups: boolean): LibraryProperties => ({
-  training: plan.purpose === 'train',
-  many: plan.adapters > 1 && plan.mostRank === undefined,
-  rows: plan.mostRank !== undefined,
-  merging: plan.merging !== undefined,
-  library: libraryCalls(plan).length > 0,
-  packed: plan.buffers.some(({ dtype }) => dtype === 'u8'),
-  warpgroups,
-});
 
 /** adapters.cu: tables, what launches the kernels, and the functions of adapters.h over them. */
 export function sourceText(

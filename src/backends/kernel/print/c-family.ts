@@ -34,6 +34,8 @@ export interface Spelling {
   group(stmt: WarpgroupStmt, text: (expr: Expr) => string): string;
   /** line before a loop that the compiler has to write out */
   readonly unroll: string;
+  /** line before a loop that the compiler must not write out */
+  readonly rolled?: string;
   readonly counter: string;
   /** the head of a loop over the tiles of a block */
   readonly each: readonly string[];
@@ -106,7 +108,8 @@ export class CFamily {
         const { name } = stmt;
         const head = `${spelling.counter} ${name} = ${this.text(stmt.from)}; ${name} < ${this.#part(stmt.to, 5)}; ${name} += ${this.text(stmt.step)}`;
         const loop = [`${indent}for (${head}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
-        return stmt.unroll ? [`${indent}${spelling.unroll}`, ...loop] : loop;
+        const how = stmt.unroll ? spelling.unroll : spelling.rolled;
+        return how === undefined ? loop : [`${indent}${how}`, ...loop];
       }
       case 'ring':
       case 'feed':

@@ -226,6 +226,17 @@ static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows +
   return static_cast<char *>(a->buffer[buffer]) + first * element_bytes(buffer);
 }
 
+#if EMIT_HIP
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  const auto with = [&](Parameters... given) {
+    void *pointers[] = {&given...};
+    return cudaLaunchKernel(reinterpret_cast<const void *>(kernel), grid, dim3(threads, 1, 1), pointers, 0, a->stream);
+  };
+  return with(static_cast<Parameters>(arguments)...);
+}
+#else
 // `bytes`: of shared memory in addition to what the kernel declares
 template <class... Parameters, class... Arguments>
 static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
@@ -243,6 +254,7 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
                           Arguments... arguments) {
   return launch_with(0, a, kernel, grid, threads, arguments...);
 }
+#endif
 
 // The library's device is the current one for as long as a call takes.
 class OnDevice {
@@ -254,7 +266,7 @@ class OnDevice {
   OnDevice(const OnDevice &) = delete;
   OnDevice &operator=(const OnDevice &) = delete;
   ~OnDevice() {
-    if (changed) cudaSetDevice(before);
+    if (changed) static_cast<void>(cudaSetDevice(before));
   }
 
  private:
@@ -488,12 +500,12 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
   const OnDevice on(a);
-  cudaStreamSynchronize(a->stream);
+  static_cast<void>(cudaStreamSynchronize(a->stream));
 #if EMIT_LIBRARY
   close_library(a);
 #endif
-  for (void *memory : a->own) cudaFree(memory);
-  for (float *memory : a->moment) cudaFree(memory);
+  for (void *memory : a->own) static_cast<void>(cudaFree(memory));
+  for (float *memory : a->moment) static_cast<void>(cudaFree(memory));
   delete a;
 }
 
@@ -743,7 +755,7 @@ lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
     a->buffer[place.buffer] = device;
-    cudaFree(std::exchange(a->own[place.buffer], nullptr));
+    static_cast<void>(cudaFree(std::exchange(a->own[place.buffer], nullptr)));
   }
   return LOTRC_OK;
 }

@@ -53,6 +53,8 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
     }
     case 'take':
       return `take_4(&${stmt.to}[${text(stmt.at)}], &${stmt.array}[${text(stmt.index)}]);`;
+    case 'put':
+      return `put_4(&${stmt.array}[${text(stmt.index)}], &${stmt.from}[${text(stmt.at)}]);`;
     case 'commit':
       return 'commit_copies();';
     case 'wait':
@@ -67,6 +69,9 @@ export const PACKED_WEIGHTS_TEXT = PACKED_WEIGHTS_CUH;
 /** File that kernels include which load eight numbers at once, and its text. */
 export const EIGHT_NUMBERS = 'eight_numbers.cuh';
 export const EIGHT_NUMBERS_TEXT = EIGHT_NUMBERS_CUH;
+
+/** File that kernels include whose tiles come through registers: it is HIP's, CUDA has copies that run by themselves. */
+export const STAGED_TILES = 'staged_tiles.h';
 
 /** Whether a kernel unpacks words for matrix units. */
 export const unpacksWords = ({ arrays }: Kernel): boolean => arrays.some(({ elem }) => elem === 'u32');

@@ -6,7 +6,14 @@ import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';
 import { WARP } from '../../ir/units.js';
 import { CFamily, type Spelling } from '../c-family.js';
-import { EIGHT_NUMBERS, MATRIX_UNITS, PACKED_WEIGHTS, unitText, unpacksWords } from './matrix-units.js';
+import {
+  EIGHT_NUMBERS,
+  MATRIX_UNITS,
+  PACKED_WEIGHTS,
+  STAGED_TILES,
+  unitText,
+  unpacksWords,
+} from './matrix-units.js';
 import { launchBytes, sharedPlaces } from './shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
@@ -53,6 +60,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
   if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
   if (kernels.some(({ eights }) => eights)) includes.push(`#include "${EIGHT_NUMBERS}"`);
+  if (kernels.some(({ staged }) => staged)) includes.push(`#include "${STAGED_TILES}"`);
   if (kernels.some(unpacksWords)) includes.push(`#include "${PACKED_WEIGHTS}"`);
   if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
   const lines = [...includes, ...(includes.length > 0 ? [''] : [])];
@@ -113,7 +121,7 @@ function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, kernel: Kerne
     const first = sharedPlaces(kernel.arrays).first.get(name);
     return `  ${type} *const ${name} = reinterpret_cast<${type} *>(shared_memory<${bytes}>() + ${first});`;
   }
-  return `  __shared__ ${kernel.fragments ? '__align__(16) ' : ''}${type} ${name}[${size}];`;
+  return `  __shared__ ${kernel.fragments || kernel.staged ? '__align__(16) ' : ''}${type} ${name}[${size}];`;
 }
 
 function pointer({ name, elem, access }: BufferParam): string {
@@ -174,6 +182,8 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
     unit: (stmt, text) => unitText(stmt, kernel, text),
     group: (stmt, text) => warpgroupText(stmt, kernel, text),
     unroll: '#pragma unroll',
+    // a compiler that writes out loops over tiles runs out of registers
+    ...(kernel.staged ? { rolled: '#pragma unroll 1' } : {}),
     counter: 'unsigned',
     barrier: '__syncthreads();',
   };
