@@ -189,7 +189,7 @@ class OnDevice {
   OnDevice(const OnDevice &) = delete;
   OnDevice &operator=(const OnDevice &) = delete;
   ~OnDevice() {
-    if (changed) cudaSetDevice(before);
+    if (changed) static_cast<void>(cudaSetDevice(before));
   }
 
  private:
@@ -306,9 +306,9 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
   const OnDevice on(a);
-  cudaStreamSynchronize(a->stream);
-  for (void *memory : a->own) cudaFree(memory);
-  for (float *memory : a->moment) cudaFree(memory);
+  static_cast<void>(cudaStreamSynchronize(a->stream));
+  for (void *memory : a->own) static_cast<void>(cudaFree(memory));
+  for (float *memory : a->moment) static_cast<void>(cudaFree(memory));
   delete a;
 }
 
@@ -379,7 +379,7 @@ lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
     a->buffer[place.buffer] = device;
-    cudaFree(std::exchange(a->own[place.buffer], nullptr));
+    static_cast<void>(cudaFree(std::exchange(a->own[place.buffer], nullptr)));
   }
   return LOTRC_OK;
 }
