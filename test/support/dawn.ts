@@ -51,7 +51,7 @@ export const validation = (kernel: Kernel): Job => ({ code: printWgsl(kernel), l
 /** A kernel to run on the contents of a case. */
 export function execution(kernel: Kernel, { launch, bound, buffers, out }: KernelCase): Job {
   const contents = kernel.buffers.map(({ name, elem }) =>
-    base64(elem === 'f16' ? halves(buffers[name]!) : buffers[name]!),
+    base64(elem === 'f16' ? halves(buffers[name]!) : elem === 'u8' ? bytes(buffers[name]!) : buffers[name]!),
   );
   if (kernel.uniforms.length > 0) {
     contents.push(base64(Uint32Array.from(kernel.uniforms, ({ name }) => bound[name]!)));
@@ -82,6 +82,13 @@ export function runDawn(
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Bytes, as many as words have: buffers are written in words. */
+function bytes(data: ArrayLike<number>): Uint8Array {
+  const all = new Uint8Array(4 * Math.ceil(data.length / 4));
+  all.set(data);
+  return all;
 }
 
 /** Numbers as float16, of an even count: buffers are written in words. */

@@ -14,6 +14,7 @@ export async function runJob(module, device, { tokens, weights, factors, calls }
     try {
       if (what === 'read') reads[data ?? argument] = [...(await host.read(argument))];
       else if (what === 'write') host.write(argument, Float32Array.from(data));
+      else if (what === 'setPacked') host.setPacked({ [argument]: Uint8Array.from(data) });
       else if (what === 'setAdapter') host.setAdapter(arrays(argument), data);
       else host[what](argument);
     } catch (error) {

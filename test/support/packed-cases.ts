@@ -20,6 +20,8 @@ export interface Packing {
   readonly block: number;
   readonly scales: KernelDtype;
   readonly zeros: KernelDtype | 'u8' | null;
+  /** outputs of the layers of a model: an odd number unless given */
+  readonly out?: number;
 }
 
 /** A packed weight (rows, cols) as ONNX Runtime stores it, and its numbers in f32. */
@@ -236,6 +238,99 @@ export function packedCases(unit: UnitType | null): readonly KernelCase[] {
         ],
         M: 18,
       },
+    ),
+  ];
+}
+
+/** Tiles in vectors of eight by eight invocations, and few rows: 4 invocations along the columns, 8 along the inner dimension. */
+const VECTORS: Partial<TileSchedule> = { ...LANES, TM: 4, TN: 4, vec: 4, pad: 4 };
+const GEMV: Partial<TileSchedule> = { ...VECTORS, BM: 4, BK: 32, TM: 4, gemv: true };
+
+/**
+ * Products with packed second operands in vectors of four, in float32: whole tiles and tiles that end within a block, words along the inner
+ * dimension and along the columns, packed and plain zero points and none, codes of tables, a few rows and sums of them in parts.
+ */
+export function packedVectorCases(): readonly KernelCase[] {
+  const of = (
+    name: string,
+    names: readonly string[],
+    how: Packing,
+    { schedule, ...made }: Parameters<typeof make>[1],
+  ) =>
+    packing(
+      make(`packed_vectors_${name}`, {
+        outOffset: 4,
+        gap: 4,
+        ...made,
+        schedule: { ...VECTORS, ...schedule },
+      }),
+      names,
+      how,
+      ROUND.f32,
+    );
+  const forward = (inn: number, out: number, r: number) => [
+    part(['x', 'w'], ['M', inn, out], 'f32', { b: true }),
+    part(['p', 'l'], ['M', r, out], 'f32'),
+  ];
+  const bias = { buffer: 'bias', dtype: 'f32', offset: 4 } as const;
+  return [
+    of(
+      'forward',
+      ['w'],
+      { bits: 4, block: 32, scales: 'f32', zeros: 'u8' },
+      { rows: 'M', cols: 36, segments: forward(84, 36, 4), M: 21, epilogue: { scale: 0.75, bias } },
+    ),
+    of(
+      'forward_of_bytes',
+      ['w'],
+      { bits: 8, block: 16, scales: 'f32', zeros: 'u8' },
+      { rows: 'M', cols: 20, segments: forward(44, 20, 8), M: 17 },
+    ),
+    of(
+      'forward_of_codes',
+      ['w'],
+      { bits: 4, table: 'nf4', block: 16, scales: 'f32', zeros: null },
+      { rows: 'M', cols: 28, segments: forward(80, 28, 4), M: 19 },
+    ),
+    of(
+      'dx',
+      ['w'],
+      { bits: 4, block: 64, scales: 'f32', zeros: 'f32' },
+      {
+        rows: 'M',
+        cols: 92,
+        segments: [
+          part(['dq', 'w'], ['M', 20, 92], 'f32'),
+          part(['dp', 'r'], ['M', 4, 92], 'f32', { b: true }),
+        ],
+        M: 18,
+        epilogue: { accumulate: true, scale: -2 },
+      },
+    ),
+    of(
+      'few_rows',
+      ['w'],
+      { bits: 4, block: 32, scales: 'f32', zeros: 'u8' },
+      {
+        rows: 'M',
+        cols: 36,
+        segments: forward(148, 36, 4),
+        M: 3,
+        epilogue: { scale: 0.75, bias },
+        schedule: GEMV,
+      },
+    ),
+    of(
+      'few_rows_of_codes_in_parts',
+      ['w'],
+      { bits: 4, table: 'fp4', block: 32, scales: 'f32', zeros: null },
+      { rows: 'M', cols: 20, segments: forward(160, 20, 8), M: 4, schedule: { ...GEMV, splitK: 2 } },
+    ),
+    of(
+      'few_rows_of_bytes',
+      ['w'],
+      { bits: 8, block: 16, scales: 'f32', zeros: null },
+      { rows: 'M', cols: 20, segments: forward(92, 20, 4), M: 1, schedule: { ...GEMV, BM: 1, TM: 1 } },
     ),
   ];
 }

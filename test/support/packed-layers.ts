@@ -9,8 +9,7 @@ import { rewrite } from '../../src/rewrite.js';
 import { values } from './kernel-cases.js';
 import { type PackedData, type Packing, packedData } from './packed-cases.js';
 
-/** Outputs of the layers: an odd number. */
-const PACKED_OUT = 37;
+const outputsOf = ({ out = 37 }: Packing): number => out;
 /** Inputs: no whole number of blocks, where the operator allows that. */
 const inputsOf = ({ table }: Packing): number => (table ? 96 : 72);
 
@@ -28,7 +27,7 @@ export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, numb
         `${name}.q`,
         new MemoryTensor(
           'u8',
-          how.table ? [data.bytes.length, 1] : [PACKED_OUT, blocksOf(how), (how.block * how.bits) / 8],
+          how.table ? [data.bytes.length, 1] : [outputsOf(how), blocksOf(how), (how.block * how.bits) / 8],
           data.bytes,
         ),
       ),
@@ -39,12 +38,15 @@ export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, numb
           ? graph.addInitializer(`${name}.zero`, new MemoryTensor('u8', [data.zeros.length], data.zeros))
           : floats(graph, `${name}.zero`, data.zeros),
       ...(bias && !how.table
-        ? [null, graph.addInitializer(`${name}.bias`, f32Tensor([PACKED_OUT], [...values(PACKED_OUT, 2)]))]
+        ? [
+            null,
+            graph.addInitializer(`${name}.bias`, f32Tensor([outputsOf(how)], [...values(outputsOf(how), 2)])),
+          ]
         : []),
     ];
     while (inputs.at(-1) === null) inputs.pop();
     const kind = how.table ? { quant_type: how.table === 'nf4' ? 1 : 0, transB: 1 } : { bits: how.bits };
-    const attrs = { K: inputsOf(how), N: PACKED_OUT, ...kind, block_size: how.block, ...ownAttrs };
+    const attrs = { K: inputsOf(how), N: outputsOf(how), ...kind, block_size: how.block, ...ownAttrs };
     const [y] = graph.append({
       op: how.table ? 'MatMulBnb4' : 'MatMulNBits',
       domain: 'com.microsoft',
@@ -53,7 +55,7 @@ export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, numb
       outputs: [`${name}.y`],
       attrs: Object.entries(attrs).map(([key, value]) => [key, attrInt(value)] as const),
     }).outputs;
-    y!.setType(tensorType('f32', ['tokens', PACKED_OUT]));
+    y!.setType(tensorType('f32', ['tokens', outputsOf(how)]));
     graph.addOutput(y!);
   };
   layer('q', x, true);
@@ -68,16 +70,16 @@ export function packedModel(how: Packing, ownAttrs: Readonly<Record<string, numb
 
 const blocksOf = (how: Packing): number => Math.ceil(inputsOf(how) / how.block);
 const dataOf = (name: string, how: Packing): PackedData =>
-  packedData(PACKED_OUT, inputsOf(how), how, name.charCodeAt(0));
+  packedData(outputsOf(how), inputsOf(how), how, name.charCodeAt(0));
 
 function floats(graph: Graph, name: string, data: Float32Array): Value {
   return graph.addInitializer(name, f32Tensor([data.length], [...data]));
 }
 
 /** What the adapted layers of this model compute. */
-export function packedContraction(spec: AdapterSpec, how: Packing): AdaptedLayers {
+export function packedContraction(spec: AdapterSpec, how: Packing, rank = 3): AdaptedLayers {
   const model = packedModel(how);
-  rewrite(model, { spec, rank: 3, targets: ['q', 'k', 'o'] });
+  rewrite(model, { spec, rank, targets: ['q', 'k', 'o'] });
   return contract(model, { packed: true });
 }
 

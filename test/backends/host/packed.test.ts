@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
@@ -5,6 +6,10 @@ import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
+import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
 import type { KernelDtype, UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
@@ -14,9 +19,11 @@ import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
+import { dawnEnvironment } from '../../support/dawn.js';
 import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
-import { STEPPING } from '../../support/host-layers.js';
+import { compileHosts, runHost } from '../../support/host.js';
+import { DECAY, RATE, STEPPING } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { runOrt } from '../../support/ort.js';
 import type { Packing } from '../../support/packed-cases.js';
@@ -196,6 +203,93 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
     check(answer.reads, bound);
   };
   test.each(CASES)('%s: forward, backward and a step agree with float64', { timeout: 300_000 }, agrees);
+});
+
+const laptop = profile('webgpu-laptop', 'webgpu');
+const WEB: Packing = { ...NIBBLES, out: 40 };
+/** Of even widths and ranks, for vectors, or of odd ones. */
+const webLayers = (how: Packing) => packedContraction(LOTR, how, how.out ? 4 : 3);
+const webPlan = (how: Packing, tokens: number) =>
+  loweredWgsl(choose(webLayers(how), { device: laptop, tokens, purpose: 'train', strategy: 'split' }));
+
+describe('the module for WebGPU', () => {
+  test('kernels unpack in vectors, or element by element where widths are odd, within eight buffers', () => {
+    const reading = (how: Packing, tokens: number) =>
+      webPlan(how, tokens)
+        .regions.flatMap(({ forward, backward }) => [...forward, ...backward])
+        .filter(({ work }) => work.kind === 'product' && work.segments.some(({ b }) => b.matrix.packed))
+        .map(kernelOf);
+    for (const tokens of [1, 70]) {
+      // two siblings have more buffers than a kernel may bind: their dx is two launches
+      const [even, odd] = [reading(WEB, tokens), reading(NIBBLES, tokens)];
+      expect([even.length, odd.length]).toEqual([6, 6]);
+      for (const kernel of [...even, ...odd]) expect(verifyKernel(kernel, laptop)).toEqual([]);
+      for (const kernel of even)
+        expect(kernel.arrays.find(({ name }) => name === 'acc')?.vector, kernel.name).toBe(true);
+    }
+  });
+
+  test('has a table of packed tensors, and says how they are set', () => {
+    const { text } = webgpuHost(webPlan(WEB, 70))[0]!;
+    expect(text).toContain("'q.zero': 'Wz_0'");
+    expect(text).toContain(
+      'setPacked(tensors: Partial<Readonly<Record<PackedName, Uint8Array<ArrayBuffer>>>>): void;',
+    );
+    expect(text).toContain('fills it');
+  });
+
+  const driver = EVERYTHING ? dawnEnvironment() : null;
+  test.skipIf(!driver).each([
+    ['4 bits', WEB, 41],
+    ['nf4, few rows', { ...CODES, out: 40 }, 3],
+  ] as const)(
+    '%s: forward, backward and a step on SwiftShader agree with float64',
+    { timeout: 240_000 },
+    (_, how, tokens) => {
+      const plan = webPlan(how, tokens);
+      const { stored, packed, dense } = packedTensors(how);
+      const factors = tensorsOf(placesOf(plan.buffers, 'step'), 5);
+      const bias = how.table ? {} : { 'q.bias': [...values(how.out ?? 37, 2)] };
+      const inputs = inputsOf(plan, tokens);
+      const all = { ...stored, ...bias, ...factors };
+      const { pass, read, stepped, check } = twoPasses(webLayers(how), plan, { ...all, ...dense }, inputs);
+      const step = ['step', { learningRate: RATE, weightDecay: DECAY }] as const;
+      const reading = (as: string) => (name: string) => ['read', name, `${name}${as}`] as const;
+      const { folder, modules } = compileHosts([webgpuHost(plan)]);
+      try {
+        const answer = runHost(modules[0]!, driver!, {
+          tokens,
+          weights: Object.fromEntries(
+            Object.entries({ ...stored, ...bias }).map(([name, data]) => [name, [...Array.from(data)]]),
+          ),
+          factors,
+          calls: [
+            ...Object.entries(packed).map(([name, data]) => ['setPacked', name, Array.from(data)] as const),
+            ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+            ...pass,
+            ...read.map(reading('')),
+            step,
+            ...stepped.map(reading('')),
+            ['setPacked', 'q.q', [1, 2]],
+            ['setPacked', 'q.scale', [1]],
+            ['write', 'W_0', [1]],
+            ...pass,
+            ...read.map(reading(' again')),
+            step,
+            ...stepped.map(reading(' twice')),
+          ],
+        });
+        expect(answer.messages).toEqual([
+          `q.q has ${packed['q.q']!.length} bytes, not 2`,
+          'there is no packed tensor q.scale here',
+          'W_0 is packed: setPacked fills it',
+        ]);
+        check(answer.reads, EXACT);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 });
 
 describe.skipIf(!hasCompiler('nvcc') || !EVERYTHING)('nvcc', () => {

@@ -3,6 +3,7 @@ import { leastOf } from '../../kernel/device/cuda-devices.js';
 import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
 import type { DeviceProfile, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
+import { codeTableBytes } from '../../kernel/plan/code-tables.js';
 import { ringOfCores } from '../../kernel/plan/schedule.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 import { DECLARED_BYTES } from '../../kernel/print/cuda/shared-memory.js';
@@ -43,7 +44,8 @@ export function scheduleOf({ work, schedule, family }: Launch, device: DevicePro
   if (work.kind !== 'product' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);
   if (!type) return ringOfCores(schedule) && takesRing(work) ? schedule : scalar;
-  const within = (blocks: number) => unitSchedule(schedule, type, bytesOfEach(blocks, device));
+  const tables = codeTableBytes(work.segments);
+  const within = (blocks: number) => unitSchedule(schedule, type, bytesOfEach(blocks, device) - tables);
   return within(BLOCKS_AT_ONCE) ?? within(1) ?? scalar;
 }
 

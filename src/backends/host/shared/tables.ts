@@ -118,6 +118,14 @@ export function placesOf(
   return places;
 }
 
+/** The buffers that tensors of bytes fill, by tensor: packed weights and zero points. */
+export const packedTensors = (buffers: readonly BufferPlan[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    buffers.flatMap(({ name, dtype, from = [] }) =>
+      dtype === 'u8' ? from.map((tensor) => [tensor, name] as const) : [],
+    ),
+  );
+
 /**
  * Number of rows in a block, all of one adapter: a multiple of every tile, since a workgroup must not have rows of two
  * adapters.

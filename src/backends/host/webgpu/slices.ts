@@ -88,11 +88,11 @@ export class WeightSlices {
     );
   }
 
-  /** Rows that a matrix is cut at: as many as may be bound, each from where a binding may begin. One share: it need not be cut. */
-  #shares({ rows, rowStride, dtype }: MatrixRef): readonly (readonly [from: number, to: number])[] {
+  /** Rows that a matrix is cut at: as many as may be bound, each from where a binding may begin. Fewer than two: it is not cut; a packed one never is. */
+  #shares({ rows, rowStride, dtype, packed }: MatrixRef): readonly (readonly [from: number, to: number])[] {
     const { bindingBytes = Number.POSITIVE_INFINITY } = this.plan.device;
     // what depends on tokens is as long as a caller says
-    if (typeof rows !== 'number') return [];
+    if (typeof rows !== 'number' || packed) return [];
     const stride = Number(rowStride);
     const most = bindingBytes / (stride * ELEMENT_BYTES[dtype]);
     if (rows <= most) return [];

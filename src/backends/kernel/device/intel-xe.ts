@@ -17,7 +17,7 @@ export const INTEL_XE: DeviceProfile = {
   multiprocessors: 6,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups'],
+  features: ['subgroups', 'packed'],
   source: 'assumed: about half of the nominal rate of an integrated Xe GPU',
   tiles: webgpuTiles('webgpu-intel', [
     ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],

@@ -23,20 +23,23 @@ import {
   splat,
   type U32,
   u32,
+  type View,
+  vector,
 } from '../ir/kir.js';
-import type { Launch, Product } from '../model/types.js';
+import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import { storeVectors } from './epilogue.js';
+import { codeTables, PackedWords } from './packed-words.js';
 import { Parameters, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
-import { QUAD, turnedPart } from './vector-product.js';
+import { fourOf, QUAD, turnedPart } from './vector-product.js';
 
 /**
  * The kernel of a product of few rows, which reads a wide matrix once: no tile of it would be used twice, so none passes
  * through workgroup memory. The invocations of a workgroup lie BN / 4 along the columns, a vector each, and BK / 4 along the
  * inner dimension, four elements of it each at a time; neighbours in a subgroup read neighbours in memory, whichever way the
- * matrix is stored. What they have of a result is added in workgroup memory, half by half.
+ * matrix is stored; of a packed matrix, which is stored along the inner dimension, each has a word of every column at a time. What they have of a result is added in workgroup memory, half by half.
  */
 export function gemvKernel(launch: Launch): Kernel {
   return new Gemv(launch, productIn(launch)).kernel();
@@ -70,6 +73,11 @@ class Gemv {
     const { BM } = launch.schedule;
     const lanes = this.#across * this.#deep;
     const [across, deep] = [u32(this.#across), u32(this.#deep)];
+    const tables = codeTables(
+      work.segments.map(({ b }) => b.matrix.packed),
+      this.#lane,
+      lanes,
+    );
     const body = [
       ...work.segments.flatMap((_, index) => this.#segment(index)),
       ...this.#added(),
@@ -89,7 +97,10 @@ class Gemv {
         registers('acc', BM),
         registers('col_a', 1),
         registers('row_b', VECTOR),
-        ...(work.segments.some(({ b }) => b.transposed) ? [registers('quad', VECTOR)] : []),
+        ...(work.segments.some(({ b }) => b.transposed && !b.matrix.packed)
+          ? [registers('quad', VECTOR)]
+          : []),
+        ...tables.arrays,
       ],
       body: [
         define('lane', id('local', 0)),
@@ -98,6 +109,7 @@ class Gemv {
         define('own_col', turned ? div(this.#lane, deep) : mod(this.#lane, across)),
         define('own_inner', turned ? mod(this.#lane, deep) : div(this.#lane, across)),
         define('col', add(mul(id('group', 0), across), this.#ownCol)),
+        ...tables.fill,
         ...body,
       ],
     };
@@ -106,41 +118,72 @@ class Gemv {
   /** Adds the product of one segment to the accumulators. */
   #segment(index: number): Stmt[] {
     const { a, b, inner } = this.work.segments[index]!;
-    const { BM, BK } = this.launch.schedule;
+    const { BK } = this.launch.schedule;
     const length = this.#params.length(inner);
     const readA = this.#params.operand(a, this.#rows, length, this.#row0);
-    const readB = this.#params.operand(b, length, this.#cols, this.#row0);
     const n = `${index}`;
-    const k = mul(ref('u32', `k_${n}`), u32(VECTOR));
-    const col = this.#col;
-    const inside = lt(col, this.#cols);
-    const target = readB.transposed ? 'quad' : 'row_b';
-    const { share, from, end } = partOfInner(this.work.parts, length, n, VECTOR);
+    const { packed } = b.matrix;
+    const words = packed ? new PackedWords(this.#params.packed(b.matrix, packed), packed) : null;
+    // elements of the inner dimension of an invocation at a time
+    const each = words?.each ?? VECTOR;
+    const { share, from, end } = partOfInner(this.work.parts, length, n, each);
+    const first = mul(ref('u32', `k_${n}`), u32(each));
+    const columns = words ? this.#unpacked(words, n, first) : this.#loaded(b, length, first, end);
     return [
-      comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
+      comment(
+        `inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${(BK / VECTOR) * each} at a time`,
+      ),
       ...share,
-      loop(`k0_${n}`, from, end, u32(BK), (k0) => [
-        define(`k_${n}`, add(div(k0, u32(VECTOR)), this.#own)),
-        ...QUAD.map((c) => {
-          const at = readB.transposed ? [add(col, u32(c)), k] : [add(k, u32(c)), col];
-          const [row, first] = readB.transposed
-            ? [lt(at[0]!, this.#cols), lt(k, end)]
-            : [lt(at[0]!, end), inside];
-          return poke(target, u32(c), load4(readB.view, at, and(row, first)));
-        }),
-        ...(readB.transposed ? QUAD.map((c) => poke('row_b', u32(c), turnedPart('quad', c))) : []),
-        repeat(`i_${n}`, BM, (i) => {
-          const row = add(this.#row0, i);
-          return [
-            poke('col_a', u32(0), load4(readA.view, [row, k], and(lt(row, this.#rows), lt(k, end)))),
-            ...QUAD.map((c) => {
-              const value = part(peek4('col_a', u32(0)), c);
-              return poke('acc', i, fma(splat(value), peek4('row_b', u32(c)), peek4('acc', i)));
-            }),
-          ];
-        }),
+      loop(`k0_${n}`, from, end, u32((BK / VECTOR) * each), (k0) => [
+        define(`k_${n}`, add(div(k0, u32(each)), this.#own)),
+        ...columns.flatMap((four, quad) => [
+          ...four,
+          this.#multiply(quad === 0 ? n : `${n}_${quad}`, readA.view, add(first, u32(quad * VECTOR)), end),
+        ]),
       ]),
     ];
+  }
+
+  /** What puts rows k to k + 3 of b, the invocation's columns of them, in `row_b`. */
+  #loaded(b: Operand, length: U32, k: U32, end: U32): readonly (readonly Stmt[])[] {
+    const read = this.#params.operand(b, length, this.#cols, this.#row0);
+    const col = this.#col;
+    const target = read.transposed ? 'quad' : 'row_b';
+    const load = QUAD.map((c) => {
+      const at = read.transposed ? [add(col, u32(c)), k] : [add(k, u32(c)), col];
+      const [row, first] = read.transposed
+        ? [lt(at[0]!, this.#cols), lt(k, end)]
+        : [lt(at[0]!, end), lt(col, this.#cols)];
+      return poke(target, u32(c), load4(read.view, at, and(row, first)));
+    });
+    return [
+      [...load, ...(read.transposed ? QUAD.map((c) => poke('row_b', u32(c), turnedPart('quad', c))) : [])],
+    ];
+  }
+
+  /** The same, of the words of four columns from row k on: four rows at a time. */
+  #unpacked(words: PackedWords, n: string, k: U32): readonly (readonly Stmt[])[] {
+    const loads = QUAD.flatMap((c) => words.load(`b${n}_${c}`, [add(this.#col, u32(c)), k]));
+    return Array.from({ length: words.each / VECTOR }, (_, quad) => [
+      ...(quad === 0 ? loads : []),
+      ...QUAD.map((row) =>
+        poke('row_b', u32(row), vector(fourOf((c) => words.number(`b${n}_${c}`, quad * VECTOR + row)))),
+      ),
+    ]);
+  }
+
+  /** acc += columns k to k + 3 of a times `row_b`. */
+  #multiply(name: string, a: View, k: U32, end: U32): Stmt {
+    return repeat(`i_${name}`, this.launch.schedule.BM, (i) => {
+      const row = add(this.#row0, i);
+      return [
+        poke('col_a', u32(0), load4(a, [row, k], and(lt(row, this.#rows), lt(k, end)))),
+        ...QUAD.map((c) => {
+          const value = part(peek4('col_a', u32(0)), c);
+          return poke('acc', i, fma(splat(value), peek4('row_b', u32(c)), peek4('acc', i)));
+        }),
+      ];
+    });
   }
 
   /** Place in `sums` of what an invocation has of row i. */

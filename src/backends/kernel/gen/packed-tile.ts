@@ -1,19 +1,12 @@
 import { fail } from '../../../ir/diagnostics.js';
-import { CODE_TABLES, type CodeTable } from '../../../ir/ops/core/code-tables.js';
 import { refused } from '../../codes/kernel-ir.js';
 import {
   type ArrayDecl,
   add,
-  and,
   type Bool,
-  barrier,
-  cast,
   define,
   div,
-  type F32,
-  f32,
   load,
-  loadIndex,
   loop,
   lt,
   min,
@@ -24,29 +17,16 @@ import {
   ref,
   repeat,
   type Stmt,
-  select,
-  sub,
   type U32,
   u32,
 } from '../ir/kir.js';
 import type { Packed } from '../model/types.js';
+import { blockPlace, middleOf, PackedWords, tableName, zeroOf } from './packed-words.js';
 import type { PackedViews } from './parameters.js';
 import type { TileShape } from './unit-tiles.js';
 
 /** Registers of an invocation: words, and the scale and zero of each group of them. */
 const [WORDS, SCALES, ZEROS] = ['words', 'word_scales', 'word_zeros'] as const;
-
-/** The table in workgroup memory: sixteen numbers, each in a bank of its own, so that threads look up any of them at once. */
-const tableName = (table: CodeTable): string => `table_${table}`;
-
-/** Part of a packed matrix: a row, and what lies in it from a column on. */
-interface Place {
-  readonly row: U32;
-  readonly col: U32;
-  readonly block: U32;
-  /** the block is there */
-  readonly inside: Bool;
-}
 
 /**
  * A tile of a packed operand. What lies together in memory becomes a row of the tile. For matrix units words are loaded to registers
@@ -114,7 +94,7 @@ export class PackedTile {
     const of = (q: U32) =>
       packed.table
         ? { table: tableName(packed.table) }
-        : { zero: views.zeros ? peek(ZEROS, q) : halfOf(packed) };
+        : { zero: views.zeros ? peek(ZEROS, q) : middleOf(packed) };
     return [
       repeat(`q_${name}`, this.groups, (q) => {
         const [e, own, mine] = this.#own(`e_${name}`, q, lane);
@@ -144,29 +124,16 @@ export class PackedTile {
     at: (row: U32, col: U32) => U32,
   ): Stmt {
     const { packed, views, shape, threads } = this;
-    const { bits, table } = packed;
-    const words = (shape.height * shape.width) / this.#numbers;
-    return loop(`e_${name}`, lane, u32(words), u32(threads), (e) => {
+    const words = new PackedWords(views, packed);
+    const count = (shape.height * shape.width) / this.#numbers;
+    return loop(`e_${name}`, lane, u32(count), u32(threads), (e) => {
       const across = u32(shape.width / this.#numbers);
       const [down, along] = [div(e, across), mul(mod(e, across), u32(this.#numbers))];
-      const { steps, place } = this.#at(name, first, down, along);
-      const { row, col, block, inside } = place;
-      const inBlock = div(mod(col, u32(packed.block)), u32(this.#numbers));
-      const zero = zeroOf(views, packed, place, name);
-      const [word, scale] = [ref('u32', `word_${name}`), ref('f32', `scale_${name}`)];
-      const numberOf = (code: U32): F32 =>
-        table ? peek(tableName(table), code) : sub(cast(code), ref('f32', `zero_${name}`));
       return [
-        ...steps,
-        define(`word_${name}`, loadIndex(views.words, [row, block, inBlock], inside)),
-        define(`scale_${name}`, load(views.scales, [row, block], inside)),
-        ...(table ? [] : [...zero.steps, define(`zero_${name}`, zero.value)]),
-        ...Array.from({ length: this.#numbers }, (_, n) => {
-          // codes of a table begin with the high half of a byte
-          const place = table ? n ^ 1 : n;
-          const code = mod(div(word, u32(2 ** (bits * place))), u32(2 ** bits));
-          return poke(tile, at(down, add(along, u32(n))), mul(numberOf(code), scale));
-        }),
+        ...words.load(name, this.#inMemory(first, down, along)),
+        ...Array.from({ length: this.#numbers }, (_, n) =>
+          poke(tile, at(down, add(along, u32(n))), words.number(name, n)),
+        ),
       ];
     });
   }
@@ -188,76 +155,14 @@ export class PackedTile {
   }
 
   #place(name: string, first: readonly [U32, U32], e: U32) {
-    return this.#at(name, first, ...this.#within(e));
+    return blockPlace(name, this.#inMemory(first, ...this.#within(e)), this.views, this.packed);
   }
 
-  /** Where an element of the tile is in the matrix. */
-  #at(name: string, [i0, j0]: readonly [U32, U32], down: U32, along: U32) {
+  /** Row and column in memory of an element of the tile. */
+  #inMemory([i0, j0]: readonly [U32, U32], down: U32, along: U32): readonly [row: U32, col: U32] {
     const [row0, col0] = this.shape.transposed ? [j0, i0] : [i0, j0];
-    const [row, col, block] = [
-      ref('u32', `row_${name}`),
-      ref('u32', `col_${name}`),
-      ref('u32', `block_${name}`),
-    ];
-    const [rows, blocks] = this.views.scales.extents as readonly [U32, U32];
-    const steps = [
-      define(`row_${name}`, add(row0, down)),
-      define(`col_${name}`, add(col0, along)),
-      define(`block_${name}`, div(col, u32(this.packed.block))),
-    ];
-    const place: Place = { row, col, block, inside: and(lt(row, rows), lt(block, blocks)) };
-    return { steps, place };
+    return [add(row0, down), add(col0, along)];
   }
-}
-
-const halfOf = ({ bits }: Packed): F32 => f32(2 ** (bits - 1));
-
-/** The zero point of a block. */
-function zeroOf(
-  { zeros }: PackedViews,
-  packed: Packed,
-  { row, block, inside }: Place,
-  name: string,
-): { readonly steps: readonly Stmt[]; readonly value: F32 } {
-  if (!zeros) return { steps: [], value: halfOf(packed) };
-  if (packed.zeros!.dtype !== 'u8') return { steps: [], value: load(zeros, [row, block], inside) };
-  if (packed.bits === 8) return { steps: [], value: cast(loadIndex(zeros, [row, block], inside)) };
-  const [place, byte] = [div(block, u32(2)), ref('u32', `zeros_${name}`)];
-  const there = and(inside, lt(place, zeros.extents[1]!));
-  const high = lt(u32(0), mod(block, u32(2)));
-  return {
-    steps: [define(`zeros_${name}`, loadIndex(zeros, [row, place], there))],
-    value: cast(select(high, div(byte, u32(16)), mod(byte, u32(16)))),
-  };
-}
-
-/** The tables that codes of some operands are looked up in: arrays of workgroup memory, and what fills them. */
-export function codeTables(
-  packed: readonly (Packed | undefined)[],
-  lane: U32,
-  threads: number,
-): { readonly arrays: readonly ArrayDecl[]; readonly fill: readonly Stmt[] } {
-  const tables = [...new Set(packed.flatMap((one) => one?.table ?? []))];
-  const numberAt = (numbers: readonly number[], at: U32): F32 =>
-    numbers.reduceRight((rest: F32 | null, value, n) => {
-      const own = f32(Math.fround(value));
-      return rest === null ? own : select(lt(at, u32(n + 1)), own, rest);
-    }, null)!;
-  return {
-    arrays: tables.map((table) => ({
-      name: tableName(table),
-      space: 'workgroup',
-      size: CODE_TABLES[table].length,
-    })),
-    fill: [
-      ...tables.map((table) =>
-        loop(`code_${table}`, lane, u32(CODE_TABLES[table].length), u32(threads), (code) => [
-          poke(tableName(table), code, numberAt(CODE_TABLES[table], code)),
-        ]),
-      ),
-      ...(tables.length > 0 ? [barrier] : []),
-    ],
-  };
 }
 
 /** The registers that some tiles need, one after another. */

@@ -26,11 +26,13 @@ type Elem = BufferParam['elem'];
  * use, then those that are written.
  */
 export class Parameters {
-  /** `vectors`: all buffers of floats are read and written four elements at a time */
+  /** `vectors`: buffers of floats are read and written four elements at a time, but for scales and zero points of packed matrices */
   constructor(readonly width: 'elements' | 'vectors' = 'elements') {}
 
   readonly #buffers = new Map<string, { elem: Elem; read: boolean; written: boolean }>();
   readonly #uniforms = new Map<string, UniformParam>();
+  /** buffers of which single elements are read */
+  readonly #singles = new Set<string>();
   /** definitions that the operands use; they follow the definition of `row0` */
   readonly lookups: Stmt[] = [];
 
@@ -82,6 +84,7 @@ export class Parameters {
     const words = blockBytes / 4;
     const view = (name: string, elem: Elem, extents: readonly number[]): View => {
       this.reads(name, elem);
+      this.#singles.add(name);
       const strides = extents.map((_, axis) =>
         extents.slice(axis + 1).reduce((all, extent) => all * extent, 1),
       );
@@ -129,7 +132,7 @@ export class Parameters {
         name,
         elem,
         access: read ? (written ? 'read_write' : 'read') : 'write',
-        ...(this.width === 'vectors' && elem !== 'u32' ? { vector: true } : {}),
+        ...(this.width === 'vectors' && elem !== 'u32' && !this.#singles.has(name) ? { vector: true } : {}),
       }),
     );
     return {

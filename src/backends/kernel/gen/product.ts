@@ -23,7 +23,8 @@ import {
 import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { chained, multiplyDown, widenedSum } from './fused.js';
-import { codeTables, PackedTile } from './packed-tile.js';
+import { PackedTile } from './packed-tile.js';
+import { codeTables } from './packed-words.js';
 import { coordinates, type OrientedView, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
 import { ProductTile } from './tile.js';

@@ -22,7 +22,8 @@ import {
 import type { FragmentDecl } from '../ir/units.js';
 import type { KernelDtype, Launch, Operand, Product, Segment } from '../model/types.js';
 import { type Results, storeResults } from './epilogue.js';
-import { codeTables, PackedTile, packedArrays } from './packed-tile.js';
+import { PackedTile, packedArrays } from './packed-tile.js';
+import { codeTables } from './packed-words.js';
 import { Parameters } from './parameters.js';
 import { aboutProduct } from './product-work.js';
 import { StagedTile, stagedArrays } from './staged-tile.js';

@@ -32,10 +32,11 @@ import {
   vector,
   widened,
 } from '../ir/kir.js';
-import type { Launch, Product, TileSchedule } from '../model/types.js';
+import type { Launch, Operand, Product, TileSchedule } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import { storeVectors, tileOfResults } from './epilogue.js';
+import { codeTables, PackedWords } from './packed-words.js';
 import { type OrientedView, Parameters, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
 
@@ -43,7 +44,7 @@ import { aboutProduct, productIn } from './product-work.js';
  * The kernel of a product of which all matrices are read and written four neighbours at once. A workgroup computes a BM x BN
  * tile of the result, an invocation TM x TN of it in vectors along its rows. Tiles of both operands lie in workgroup memory
  * as rows of vectors: x along the inner dimension, W along the columns. An operand that is stored the other way round is
- * turned four by four on its way there.
+ * turned four by four on its way there, and one that is packed is unpacked.
  */
 export function vectorProductKernel(launch: Launch): Kernel {
   return new VectorProduct(launch, productIn(launch)).kernel();
@@ -51,6 +52,8 @@ export function vectorProductKernel(launch: Launch): Kernel {
 
 /** Places in a vector. */
 export const QUAD = [0, 1, 2, 3] as const;
+/** Four numbers of a vector. */
+export const fourOf = <T>(of: (place: Quarter) => T): readonly [T, T, T, T] => [of(0), of(1), of(2), of(3)];
 /** Invocations whose vectors workgroup memory gives at once. */
 const TOGETHER = 8;
 /** From an element to the vector of which it is the first. */
@@ -104,6 +107,8 @@ class VectorProduct {
   kernel(): Kernel {
     const { work, launch } = this;
     const { BM, BN, TM, TN } = this.#schedule;
+    const packed = work.segments.map(({ b }) => b.matrix.packed);
+    const tables = codeTables(packed, this.#lane, this.#threads);
     const lanesAcross = u32(BN / TN);
     const body = [
       ...work.segments.flatMap((_, index) => this.#segment(index)),
@@ -121,7 +126,7 @@ class VectorProduct {
       about: aboutProduct(launch, work, `tiles ${scheduleText(this.#schedule)}, in vectors`),
       workgroup: [this.#threads, 1, 1],
       ...this.#params.list(),
-      arrays: this.#arrays(),
+      arrays: [...this.#arrays(), ...tables.arrays],
       body: [
         define('lane', id('local', 0)),
         define('row0', mul(id('group', 1), u32(BM))),
@@ -129,6 +134,7 @@ class VectorProduct {
         ...this.#params.lookups,
         define('tile_row', mul(div(this.#lane, lanesAcross), u32(TM))),
         define('tile_col', mul(mod(this.#lane, lanesAcross), u32(this.#across))),
+        ...tables.fill,
         ...body,
       ],
     };
@@ -167,12 +173,12 @@ class VectorProduct {
   /** Adds the product of one segment to the accumulators. */
   #segment(index: number): Stmt[] {
     const { a, b, inner } = this.work.segments[index]!;
-    const { BM, BN, BK } = this.#schedule;
+    const { BM, BK } = this.#schedule;
     const length = this.#params.length(inner);
     const readA = this.#params.operand(a, this.#rows, length, this.#row0);
-    const readB = this.#params.operand(b, length, this.#cols, this.#row0);
     const n = `${index}`;
     const { share, from, end } = partOfInner(this.work.parts, length, n);
+    const stageB = this.#stagingB(`b${n}`, b, length, end);
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
       ...share,
@@ -185,19 +191,72 @@ class VectorProduct {
           this.#rows,
           end,
         ),
-        this.#stage(
-          `b${n}`,
-          'tile_b',
-          readB,
-          { height: BK, width: BN, i0: k0, j0: this.#col0, pitch: this.#pitchB },
-          end,
-          this.#cols,
-        ),
+        stageB(k0),
         barrier,
         ...(this.#schedule.halfSums ? this.#multiplyHalves(n) : [this.#multiply(n)]),
         barrier,
       ]),
     ];
+  }
+
+  /** What copies the second operand's tile from an element of the inner dimension on. */
+  #stagingB(name: string, b: Operand, length: U32, end: U32): (k0: U32) => Stmt {
+    const { BN, BK } = this.#schedule;
+    const { packed } = b.matrix;
+    if (packed) {
+      const words = new PackedWords(this.#params.packed(b.matrix, packed), packed);
+      return (k0) =>
+        b.transposed ? this.#wordsOfColumns(name, words, k0) : this.#wordsOfRows(name, words, k0);
+    }
+    const read = this.#params.operand(b, length, this.#cols, this.#row0);
+    return (k0) =>
+      this.#stage(
+        name,
+        'tile_b',
+        read,
+        { height: BK, width: BN, i0: k0, j0: this.#col0, pitch: this.#pitchB },
+        end,
+        this.#cols,
+      );
+  }
+
+  /** Unpacks words of which the numbers lie along the columns. */
+  #wordsOfRows(name: string, words: PackedWords, k0: U32): Stmt {
+    const { BN, BK } = this.#schedule;
+    const across = u32(BN / words.each);
+    return loop(`e_${name}`, this.#lane, u32((BK * BN) / words.each), u32(this.#threads), (e) => {
+      const [i, j] = [div(e, across), mod(e, across)];
+      const first = add(mul(i, u32(this.#pitchB)), mul(j, u32(words.each / VECTOR)));
+      return [
+        ...words.load(name, [add(k0, i), add(this.#col0, mul(j, u32(words.each)))]),
+        ...Array.from({ length: words.each / VECTOR }, (_, v) =>
+          poke('tile_b', add(first, u32(v)), vector(fourOf((c) => words.number(name, VECTOR * v + c)))),
+        ),
+      ];
+    });
+  }
+
+  /** Unpacks four words of neighbouring columns, of which the numbers lie along the inner dimension. */
+  #wordsOfColumns(name: string, words: PackedWords, k0: U32): Stmt {
+    const { BN, BK } = this.#schedule;
+    const deep = u32(BK / words.each);
+    const all = (BK / words.each) * (BN / VECTOR);
+    return loop(`e_${name}`, this.#lane, u32(all), u32(this.#threads), (e) => {
+      const [i, j] = [mod(e, deep), div(e, deep)];
+      const inner = mul(i, u32(words.each));
+      return [
+        ...QUAD.flatMap((c) =>
+          words.load(`${name}_${c}`, [add(this.#col0, add(mul(j, u32(VECTOR)), u32(c))), add(k0, inner)]),
+        ),
+        ...Array.from({ length: words.each }, (_, n) =>
+          poke(
+            'tile_b',
+            add(mul(add(inner, u32(n)), u32(this.#pitchB)), j),
+            vector(fourOf((c) => words.number(`${name}_${c}`, n))),
+          ),
+        ),
+      ];
+    });
   }
 
   /** Copies a height x width tile into workgroup memory, zero where the matrix ends. */

@@ -152,7 +152,7 @@ export class Buffers {
     const [rows, cols] = io ? [layer.in, layer.out] : [layer.out, layer.in];
     const number = this.#weights.get(layer.weight)!;
     if (layer.packed) {
-      const { matrix, buffers } = packedMatrix(layer, layer.packed, number, this.target.dtype);
+      const { matrix, buffers } = packedMatrix(layer, layer.packed, number, this.target);
       for (const buffer of buffers) this.add(buffer);
       return { matrix, transposed: true };
     }

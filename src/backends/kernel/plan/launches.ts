@@ -17,6 +17,7 @@ import type {
   Segment,
   UnitRounding,
 } from '../model/types.js';
+import { codeTableBytes } from './code-tables.js';
 import { asLibrarySees, einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
 import { einsumSchedule, LIBRARY, type Problem, pickSchedule } from './schedule.js';
 import { allInVectors } from './vectors.js';
@@ -83,6 +84,7 @@ export function einsumLaunch(
 function problemOf(target: Target, wanted: ProductRequest): Problem {
   const { family, rows, cols, segments, widen } = wanted;
   const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
+  const packed = segments.find(({ b }) => b.matrix.packed)?.b;
   return {
     family,
     dtype: roundingOf(target, wanted) ? 'tf32' : operandType(segments),
@@ -90,6 +92,9 @@ function problemOf(target: Target, wanted: ProductRequest): Problem {
     cols: n(cols),
     inner: segments.reduce((sum, segment) => sum + n(segment.inner), 0),
     ...(widen ? { widen: widen.rank } : {}),
+    ...(packed
+      ? { packed: { along: packed.transposed ? 'inner' : 'cols', tableBytes: codeTableBytes(segments) } }
+      : {}),
     vectors: allInVectors({ ...wanted, epilogue: { ...PLAIN, ...wanted.epilogue }, parts: 1 }),
   };
 }
@@ -122,7 +127,7 @@ export function concatLaunches(target: Target, wanted: ProductRequest): readonly
   const bins: Segment[][] = [];
   let names = new Set<string>();
   for (const segment of wanted.segments) {
-    const own = [segment.a.matrix.buffer, segment.b.matrix.buffer];
+    const own = operandBuffers([segment.a, segment.b]);
     const together = new Set([...names, ...own]);
     if (bins.length === 0 || together.size > room) {
       bins.push([segment]);
@@ -251,10 +256,15 @@ export function basePrediction(
   return total;
 }
 
-/** Names of the buffers that a product multiplies. */
-function operandBuffers({ segments, widen, chain }: Product): readonly string[] {
-  const operands = [...segments.flatMap(({ a, b }) => [a, b]), ...(widen ? [widen.down, widen.up] : [])];
-  if (chain) operands.push(chain);
+/** What a product multiplies. */
+const operandsOf = ({ segments, widen, chain }: Product): readonly Operand[] => [
+  ...segments.flatMap(({ a, b }) => [a, b]),
+  ...(widen ? [widen.down, widen.up] : []),
+  ...(chain ? [chain] : []),
+];
+
+/** Names of the buffers of operands, with those of scales, zero points and adapters of rows. */
+function operandBuffers(operands: readonly Operand[]): readonly string[] {
   return operands.flatMap(({ matrix: { buffer, packed }, perRowBlock }) => [
     buffer,
     ...(packed ? [packed.scales.buffer] : []),
@@ -279,7 +289,7 @@ export function buffersOf({ work }: Launch): readonly string[] {
   }
   if (work.kind === 'row-down' || work.kind === 'row-up') return rowBuffers(work);
   if (work.kind === 'einsum') return [...new Set([...work.operands, work.out].map(({ buffer }) => buffer))];
-  const names = [...(work.kind === 'finish' ? [work.partials.buffer] : operandBuffers(work))];
+  const names = [...(work.kind === 'finish' ? [work.partials.buffer] : operandBuffers(operandsOf(work)))];
   const { bias, residual } = work.epilogue;
   if (bias) names.push(bias.buffer);
   if (residual) names.push(residual.buffer);

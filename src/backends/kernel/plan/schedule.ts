@@ -25,6 +25,8 @@ export interface Problem {
   readonly widen?: number;
   /** all matrices can be read and written in vectors */
   readonly vectors?: boolean;
+  /** operands are packed: along which axis of the product their words lie, and the bytes of the tables that they are looked up in */
+  readonly packed?: { readonly along: 'inner' | 'cols'; readonly tableBytes: number };
 }
 
 export interface Picked {
@@ -140,6 +142,7 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
     if (BM !== TM) reasons.push(`the invocations share all ${BM} rows, so TM is ${BM}`);
     if (BK % 32 !== 0) reasons.push(`${BK} invocations are not a multiple of a warp of 32`);
     if (schedule.warps > 0) reasons.push('matrix units do not sum over subgroups');
+    if (problem.packed) reasons.push('packed weights are not spread over subgroups');
     if (!SPREAD.includes(problem.family))
       reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
   }
@@ -202,6 +205,7 @@ function againstGemv(
   const deep = BK / VECTOR;
   return [
     ...(problem.vectors ? [] : ['lengths or places of its matrices are not multiples of 4']),
+    ...(problem.packed?.along === 'cols' ? ['words of its packed weight lie along the columns'] : []),
     ...(BM === TM && TN === VECTOR && vec === VECTOR
       ? []
       : [`invocations make ${BM} x 4 results, in vectors of 4`]),
@@ -232,21 +236,22 @@ export const chainedColumns = ({ BN, warps }: TileSchedule): number =>
 
 /**
  * Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32; with
- * subgroups what every invocation has of every result, and P.
+ * subgroups what every invocation has of every result, and P; and the tables of packed operands.
  */
 export function workgroupBytes(
   { BM, BN, BK, TN, vec, stages, warps, subgroups, gemv, pad = 0 }: TileSchedule,
-  { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
+  { family, dtype, widen, packed }: Pick<Problem, 'family' | 'dtype' | 'widen' | 'packed'>,
 ): number {
   if (family === 'reducePartials') return 0;
-  if (gemv) return (4 * BM * BN * BK) / VECTOR;
+  const tables = packed?.tableBytes ?? 0;
+  if (gemv) return (4 * BM * BN * BK) / VECTOR + tables;
   if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
   // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
   const size = warps > 0 && dtype !== 'tf32' ? ELEMENT_BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
   // tiles of vectors are padded along the inner dimension instead
   const ofVectors = vec === 4 && warps === 0 ? BM * (BK + pad) + BK * (BN + pad) : 0;
-  return Math.max(stages * BK * (BM + BN + 2 * pad), ofVectors) * size + extra;
+  return Math.max(stages * BK * (BM + BN + 2 * pad), ofVectors) * size + extra + tables;
 }
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */

@@ -22,6 +22,7 @@ import {
   type KernelName,
   LIMITS,
   MERGE,
+  PACKED,
   type Places,
   PROLOGUE,
   REGIONS,
@@ -107,6 +108,14 @@ function gridOf({ grid }: Kernel<string>, tokens: number): readonly [x: number, 
   return [count(x), count(y), count(z)];
 }
 
+// #if EMIT_PACKED
+/** Whether a buffer holds bytes of a packed weight. */
+function isPacked(name: BufferName): boolean {
+  const { type }: BufferLayout = BUFFERS[name];
+  return type === 'u8';
+}
+
+// #endif
 // #if EMIT_HALF
 /** Whether a buffer holds float16. */
 function isHalf(name: BufferName): boolean {
@@ -117,6 +126,9 @@ function isHalf(name: BufferName): boolean {
 /** Bytes of a buffer for this number of tokens. Buffers are copied in words of four bytes. */
 function bytesOf(name: BufferName, tokens: number): number {
   const size = sizeOf(name, tokens);
+  // #if EMIT_PACKED
+  if (isPacked(name)) return 4 * Math.ceil(size / 4);
+  // #endif
   return isHalf(name) ? 4 * Math.ceil(size / 2) : 4 * size;
 }
 
@@ -164,6 +176,9 @@ export function fromHalves(halves: Uint16Array, count: number): Float32Array<Arr
 // #else
 //- /** Bytes of a buffer for this number of tokens. */
 //- function bytesOf(name: BufferName, tokens: number): number {
+// #if EMIT_PACKED
+//-   if (isPacked(name)) return 4 * Math.ceil(sizeOf(name, tokens) / 4);
+// #endif
 //-   return 4 * sizeOf(name, tokens);
 //- }
 
@@ -359,6 +374,25 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       upload(tensors, WEIGHTS);
     },
 
+    // #if EMIT_PACKED
+    setPacked(tensors) {
+      checkAlive();
+      const given = Object.entries<Uint8Array | undefined>(tensors).flatMap(([name, bytes]) => {
+        if (!bytes) return [];
+        const buffer = packedBuffer(name);
+        const size = sizeOf(buffer, tokens);
+        if (bytes.length !== size) throw new RangeError(\`\${name} has \${size} bytes, not \${bytes.length}\`);
+        return [[buffer, bytes] as const];
+      });
+      for (const [buffer, bytes] of given) {
+        // buffers are written in words of four bytes
+        const whole = new Uint8Array(bytes.length % 4 === 0 ? 0 : buffers[buffer].size);
+        if (whole.length > 0) whole.set(bytes);
+        device.queue.writeBuffer(buffers[buffer], 0, whole.length > 0 ? whole : bytes);
+      }
+    },
+
+    // #endif
     // #if EMIT_MANY
     setAdapter(tensors, adapter = 0) {
       checkAdapter(adapter);
@@ -386,6 +420,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #if EMIT_MANY
       checkNumbers(name);
       // #endif
+      // #if EMIT_PACKED
+      checkNotPacked(name);
+      // #endif
       checkLength(name, data, tokens);
       // #if EMIT_HALF
       device.queue.writeBuffer(buffers[name], 0, isHalf(name) ? toHalves(data) : data);
@@ -398,6 +435,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       checkAlive();
       // #if EMIT_MANY
       checkNumbers(name);
+      // #endif
+      // #if EMIT_PACKED
+      checkNotPacked(name);
       // #endif
       const { size } = buffers[name];
       const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
@@ -520,6 +560,21 @@ function checkLength(name: BufferName, data: Float32Array, tokens: number): void
   throw new RangeError(\`\${name} is \${expected}, not \${data.length}\`);
 }
 
+// #if EMIT_PACKED
+/** The buffer of a packed tensor. Throws RangeError for another tensor. */
+function packedBuffer(tensor: string): BufferName {
+  const buffers: Readonly<Record<string, BufferName>> = PACKED;
+  const buffer = buffers[tensor];
+  if (!buffer) throw new RangeError(\`there is no packed tensor \${tensor} here\`);
+  return buffer;
+}
+
+/** Throws RangeError for a buffer of bytes. */
+function checkNotPacked(name: BufferName): void {
+  if (isPacked(name)) throw new RangeError(\`\${name} is packed: setPacked fills it\`);
+}
+
+// #endif
 // #if EMIT_MANY
 /** Throws RangeError for the table of rows, which holds no float32. */
 function checkNumbers(name: BufferName): void {
@@ -618,6 +673,7 @@ import {
   type BufferLayout,
   type BufferName,
   FACTORS,
+  PACKED,
   type Places,
   REGIONS,
   type RegionIndex,
@@ -633,6 +689,9 @@ import { DESCRIPTION, INPUTS, OUTPUTS, SEGMENTS, type Segment, TRAINED, WEIGHTS_
 //-   type BufferName,
 //-   createAdapters,
 //-   FACTORS,
+// #if EMIT_PACKED
+//-   PACKED,
+// #endif
 //-   type Places,
 //-   REGIONS,
 //-   type RegionIndex,
@@ -736,7 +795,12 @@ function modelOn(
   weightsFile: ArrayBuffer | Uint8Array,
   release: () => Promise<void>,
 ): Model {
-  const held = tensorsIn(bytesOf(weightsFile), WEIGHTS_FILE).tensors;
+  // #if EMIT_PACKED
+  const { tensors: held, bytes } = tensorsIn(bytesOf(weightsFile), WEIGHTS_FILE, Object.keys(PACKED));
+  adapters.setPacked(bytes);
+  // #else
+  //-   const held = tensorsIn(bytesOf(weightsFile), WEIGHTS_FILE).tensors;
+  // #endif
   const ofPlaces = (places: Places) =>
     Object.fromEntries(Object.entries(held).filter(([name]) => Object.hasOwn(places, name)));
   adapters.setWeights(ofPlaces(WEIGHTS));
@@ -898,11 +962,21 @@ function descriptionOf(plan: string | undefined): string | null {
 const bytesOf = (given: ArrayBuffer | Uint8Array): Uint8Array =>
   given instanceof Uint8Array ? given : new Uint8Array(given);
 
-/** The float32 tensors of a safetensors file. Throws for another file. */
+// #if EMIT_PACKED
+/** The float32 tensors of a safetensors file, and those of \`packed\` as bytes. Throws for another file. */
 function tensorsIn(
   file: Uint8Array,
   label: string,
+  packed: readonly string[] = [],
 ): {
+  readonly bytes: Record<string, Uint8Array<ArrayBuffer>>;
+  // #else
+  //- /** The float32 tensors of a safetensors file. Throws for another file. */
+  //- function tensorsIn(
+  //-   file: Uint8Array,
+  //-   label: string,
+  //- ): {
+  // #endif
   readonly tensors: Record<string, Float32Array<ArrayBuffer>>;
   readonly metadata: Readonly<Record<string, string>>;
 } {
@@ -921,14 +995,32 @@ function tensorsIn(
   }
   const { __metadata__: metadata, ...rows } = header;
   const tensors: Record<string, Float32Array<ArrayBuffer>> = {};
+  // #if EMIT_PACKED
+  const bytes: Record<string, Uint8Array<ArrayBuffer>> = {};
+  // #endif
   for (const [name, { dtype, data_offsets }] of Object.entries(rows)) {
     const [begin, end] = data_offsets;
-    if (dtype !== 'F32') refuse(\`\${name} is \${dtype}\`);
+    // #if EMIT_PACKED
+    const isPacked = dtype === 'U8' && packed.includes(name);
+    if (dtype !== 'F32' && !isPacked) refuse(\`\${name} is \${dtype}\`);
+    // #else
+    //-     if (dtype !== 'F32') refuse(\`\${name} is \${dtype}\`);
+    // #endif
     if (start + end > file.byteLength) refuse(\`\${name} is not whole\`);
+    // #if EMIT_PACKED
+    if (isPacked) {
+      bytes[name] = file.slice(start + begin, start + end) as Uint8Array<ArrayBuffer>;
+      continue;
+    }
+    // #endif
     // a copy of its own: in the file it may lie anywhere
     tensors[name] = new Float32Array(file.slice(start + begin, start + end).buffer as ArrayBuffer);
   }
-  return { tensors, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+  // #if EMIT_PACKED
+  return { tensors, bytes, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+  // #else
+  //-   return { tensors, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+  // #endif
 }
 `;
 
@@ -944,7 +1036,7 @@ export declare const ROW_BLOCK: number;
 
 export type Extent = number | 'M' | 'rowBlocks';
 export interface BufferLayout {
-  readonly type: 'f32' | 'f16';
+  readonly type: 'f32' | 'f16' | 'u8';
   readonly shape: readonly Extent[];
 }
 export type BufferName = 'x_0' | 'rowAdapter';
@@ -961,6 +1053,7 @@ export interface Place {
 export type Places = Readonly<Record<string, readonly Place[]>>;
 export declare const WEIGHTS: Places;
 export declare const FACTORS: Places;
+export declare const PACKED: Readonly<Record<string, BufferName>>;
 
 export interface Region {
   /** argument of forward */
@@ -1009,6 +1102,7 @@ export interface Adapters {
   readonly tokens: number;
   readonly buffers: Readonly<Record<BufferName, GPUBuffer>>;
   setWeights(tensors: TensorData<string>): void;
+  setPacked(tensors: Partial<Readonly<Record<string, Uint8Array<ArrayBuffer>>>>): void;
   setAdapter(tensors: TensorData<string>, adapter?: number): void;
   setRows(adapters: readonly number[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;

@@ -47,7 +47,7 @@ const hyperparameters = ({ optimizer }: ModuleFacts) =>
     ),
   );
 
-function uploads({ adapters, merging }: ModuleFacts) {
+function uploads({ adapters, merging, packed }: ModuleFacts) {
   const many = adapters > 1;
   const order = merging ? ' Throws while the adapter is in the weights.' : '';
   return [
@@ -57,6 +57,16 @@ function uploads({ adapters, merging }: ModuleFacts) {
       'void',
       `Uploads base weights and biases. Throws RangeError for another name or size.${order}`,
     ),
+    ...(Object.keys(packed).length > 0
+      ? [
+          method(
+            'setPacked',
+            { tensors: 'Partial<Readonly<Record<PackedName, Uint8Array<ArrayBuffer>>>>' },
+            'void',
+            'Uploads packed weights and their packed zero points: the bytes that the model stores. setWeights takes their scales. Throws RangeError for another name or size.',
+          ),
+        ]
+      : []),
     ...(many
       ? [
           method(

@@ -11,6 +11,7 @@ import {
   type GridExtent,
   gridFor,
   kernelsOf,
+  packedTensors,
   placesOf,
   regionRow,
   rowBlockOf,
@@ -61,6 +62,8 @@ export interface ModuleFacts {
   readonly rowBlock: number;
   readonly buffers: readonly BufferPlan[];
   readonly weights: Readonly<Record<string, readonly TensorPlace[]>>;
+  /** buffers of bytes, by the tensors that fill them: packed weights and zero points */
+  readonly packed: Readonly<Record<string, string>>;
   readonly factors: Readonly<Record<string, readonly TensorPlace[]>>;
   readonly regions: readonly ReturnType<typeof regionRow>[];
   readonly prologue: readonly string[];
@@ -138,7 +141,11 @@ export function factsOf(
     adapters: plan.adapters,
     rowBlock: rowBlockOf(plan),
     buffers: plan.buffers,
-    weights: placesOf(plan.buffers, 'weight'),
+    weights: placesOf(
+      plan.buffers.filter(({ dtype }) => dtype !== 'u8'),
+      'weight',
+    ),
+    packed: packedTensors(plan.buffers),
     factors: placesOf(plan.buffers, 'step', plan.adapters),
     regions: plan.regions.map((region) => regionRow(region, plan)),
     prologue: [...narrowed.map(({ from }) => narrowName(from)), ...names(plan.prologue)],
@@ -166,10 +173,11 @@ export function factsOf(
 
 const narrowName = (factor: string): string => `narrow_${factor}`;
 
-/** Buffers of fixed size that a device does not bind at once. */
+/** Buffers of fixed size that a device does not bind at once, and that products read in parts. */
 const tooLarge = ({ buffers, device: { bindingBytes = Number.POSITIVE_INFINITY } }: KernelPlan) =>
   new Set(
     buffers.flatMap(({ name, dtype, shape }) => {
+      if (dtype === 'u8') return [];
       const elements = shape.reduce<number>((all, extent) => all * Number(extent), 1);
       return elements * (dtype === 'f16' ? 2 : 4) > bindingBytes ? [name] : [];
     }),

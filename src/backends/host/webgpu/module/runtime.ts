@@ -6,7 +6,7 @@ import { stepParts } from './step.js';
 
 /** What runs the tables of a module: its functions, from the source in ../runtime. */
 export function runtime(facts: ModuleFacts): string {
-  const { training, merging, half, slices, adapters } = facts;
+  const { training, merging, half, slices, adapters, packed } = facts;
   const { conditions, lines } = stepParts(facts);
   const properties = {
     source: false,
@@ -15,6 +15,7 @@ export function runtime(facts: ModuleFacts): string {
     half,
     slices,
     many: adapters > 1,
+    packed: Object.keys(packed).length > 0,
     ...conditions,
   };
   const inserted = { example: example(facts), ...lines };
@@ -22,7 +23,7 @@ export function runtime(facts: ModuleFacts): string {
 }
 
 /** A use of the module, with names of the first region. */
-function example({ regions, training }: ModuleFacts): readonly string[] {
+function example({ regions, training, packed }: ModuleFacts): readonly string[] {
   const [region] = regions;
   if (!region) throw new Error('a plan has a region');
   const [y] = region.y;
@@ -31,6 +32,7 @@ function example({ regions, training }: ModuleFacts): readonly string[] {
     'const device = await adapter.requestDevice(requirements());',
     'const host = await createAdapters(device);',
     'host.setWeights(weights);',
+    ...(Object.keys(packed).length > 0 ? ['host.setPacked(bytes);'] : []),
     'host.setAdapter(factors);',
     `host.write(${quotedText(region.x)}, x);`,
     'host.forward(0);',

@@ -26,9 +26,10 @@ const adapters = ({ adapters: count, rowBlock }: ModuleFacts): Statement[] => [
   ),
 ];
 
-function buffers({ buffers: plans, adapters: count, half }: ModuleFacts): Statement[] {
+function buffers({ buffers: plans, adapters: count, half, packed }: ModuleFacts): Statement[] {
   const many = count > 1;
-  const types = ["'f32'", ...(half ? ["'f16'"] : []), ...(many ? ["'u32'"] : [])];
+  const bytes = Object.keys(packed).length > 0;
+  const types = ["'f32'", ...(half ? ["'f16'"] : []), ...(bytes ? ["'u8'"] : []), ...(many ? ["'u32'"] : [])];
   const rows = plans.map((plan) => {
     const about = aboutBuffer(plan);
     const row = `${keyText(plan.name)}: ${literal({ type: plan.dtype, shape: plan.shape }, 2, plan.name.length + 2)},`;
@@ -56,7 +57,11 @@ function buffers({ buffers: plans, adapters: count, half }: ModuleFacts): Statem
     alias({ name: 'BufferName', doc: 'Name of a buffer.' }, 'keyof typeof BUFFERS'),
     alias(
       { name: 'NumbersName', doc: 'Name of a buffer that write fills and read copies.' },
-      many ? "Exclude<BufferName, 'rowAdapter'>" : 'BufferName',
+      bytes
+        ? "{ [Name in BufferName]: (typeof BUFFERS)[Name]['type'] extends 'f32' | 'f16' ? Name : never }[BufferName]"
+        : many
+          ? "Exclude<BufferName, 'rowAdapter'>"
+          : 'BufferName',
     ),
     constant(
       { name: 'BUFFER_NAMES', doc: 'Names of all buffers, in the order of BUFFERS.', exported: false },
@@ -96,7 +101,7 @@ function aboutBuffer({ name, from, gradientOf, copyOf, value, life }: BufferPlan
 
 const PLACES = 'Places';
 
-const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[] => [
+const tensors = ({ weights, packed, factors, adapters: count }: ModuleFacts): Statement[] => [
   shape(
     {
       name: 'Place',
@@ -116,6 +121,7 @@ const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[
     placesValue(weights),
   ),
   alias({ name: 'WeightName', doc: 'Name of a weight or bias in the model.' }, 'keyof typeof WEIGHTS'),
+  ...(Object.keys(packed).length > 0 ? packedTable(packed) : []),
   typedTable(
     {
       name: 'FACTORS',
@@ -125,6 +131,21 @@ const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[
     placesValue(factors),
   ),
   alias({ name: 'FactorName', doc: 'Name of a factor in the model.' }, 'keyof typeof FACTORS'),
+];
+
+const packedTable = (packed: Readonly<Record<string, string>>): Statement[] => [
+  typedTable(
+    {
+      name: 'PACKED',
+      doc: 'The buffers of packed weights and zero points, by their names in the model.',
+      type: 'Readonly<Record<string, BufferName>>',
+    },
+    packed,
+  ),
+  alias(
+    { name: 'PackedName', doc: 'Name of a packed weight, or of its zero points, in the model.' },
+    'keyof typeof PACKED',
+  ),
 ];
 
 const placesValue = (places: Readonly<Record<string, readonly TensorPlace[]>>): TableValue =>

@@ -19,6 +19,7 @@ import {
   type KernelName,
   LIMITS,
   MERGE,
+  PACKED,
   type Places,
   PROLOGUE,
   REGIONS,
@@ -104,6 +105,14 @@ function gridOf({ grid }: Kernel<string>, tokens: number): readonly [x: number, 
   return [count(x), count(y), count(z)];
 }
 
+// #if EMIT_PACKED
+/** Whether a buffer holds bytes of a packed weight. */
+function isPacked(name: BufferName): boolean {
+  const { type }: BufferLayout = BUFFERS[name];
+  return type === 'u8';
+}
+
+// #endif
 // #if EMIT_HALF
 /** Whether a buffer holds float16. */
 function isHalf(name: BufferName): boolean {
@@ -114,6 +123,9 @@ function isHalf(name: BufferName): boolean {
 /** Bytes of a buffer for this number of tokens. Buffers are copied in words of four bytes. */
 function bytesOf(name: BufferName, tokens: number): number {
   const size = sizeOf(name, tokens);
+  // #if EMIT_PACKED
+  if (isPacked(name)) return 4 * Math.ceil(size / 4);
+  // #endif
   return isHalf(name) ? 4 * Math.ceil(size / 2) : 4 * size;
 }
 
@@ -161,6 +173,9 @@ export function fromHalves(halves: Uint16Array, count: number): Float32Array<Arr
 // #else
 //- /** Bytes of a buffer for this number of tokens. */
 //- function bytesOf(name: BufferName, tokens: number): number {
+// #if EMIT_PACKED
+//-   if (isPacked(name)) return 4 * Math.ceil(sizeOf(name, tokens) / 4);
+// #endif
 //-   return 4 * sizeOf(name, tokens);
 //- }
 
@@ -356,6 +371,25 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       upload(tensors, WEIGHTS);
     },
 
+    // #if EMIT_PACKED
+    setPacked(tensors) {
+      checkAlive();
+      const given = Object.entries<Uint8Array | undefined>(tensors).flatMap(([name, bytes]) => {
+        if (!bytes) return [];
+        const buffer = packedBuffer(name);
+        const size = sizeOf(buffer, tokens);
+        if (bytes.length !== size) throw new RangeError(`${name} has ${size} bytes, not ${bytes.length}`);
+        return [[buffer, bytes] as const];
+      });
+      for (const [buffer, bytes] of given) {
+        // buffers are written in words of four bytes
+        const whole = new Uint8Array(bytes.length % 4 === 0 ? 0 : buffers[buffer].size);
+        if (whole.length > 0) whole.set(bytes);
+        device.queue.writeBuffer(buffers[buffer], 0, whole.length > 0 ? whole : bytes);
+      }
+    },
+
+    // #endif
     // #if EMIT_MANY
     setAdapter(tensors, adapter = 0) {
       checkAdapter(adapter);
@@ -383,6 +417,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #if EMIT_MANY
       checkNumbers(name);
       // #endif
+      // #if EMIT_PACKED
+      checkNotPacked(name);
+      // #endif
       checkLength(name, data, tokens);
       // #if EMIT_HALF
       device.queue.writeBuffer(buffers[name], 0, isHalf(name) ? toHalves(data) : data);
@@ -395,6 +432,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       checkAlive();
       // #if EMIT_MANY
       checkNumbers(name);
+      // #endif
+      // #if EMIT_PACKED
+      checkNotPacked(name);
       // #endif
       const { size } = buffers[name];
       const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
@@ -517,6 +557,21 @@ function checkLength(name: BufferName, data: Float32Array, tokens: number): void
   throw new RangeError(`${name} is ${expected}, not ${data.length}`);
 }
 
+// #if EMIT_PACKED
+/** The buffer of a packed tensor. Throws RangeError for another tensor. */
+function packedBuffer(tensor: string): BufferName {
+  const buffers: Readonly<Record<string, BufferName>> = PACKED;
+  const buffer = buffers[tensor];
+  if (!buffer) throw new RangeError(`there is no packed tensor ${tensor} here`);
+  return buffer;
+}
+
+/** Throws RangeError for a buffer of bytes. */
+function checkNotPacked(name: BufferName): void {
+  if (isPacked(name)) throw new RangeError(`${name} is packed: setPacked fills it`);
+}
+
+// #endif
 // #if EMIT_MANY
 /** Throws RangeError for the table of rows, which holds no float32. */
 function checkNumbers(name: BufferName): void {

@@ -6,6 +6,7 @@ import {
   type BufferLayout,
   type BufferName,
   FACTORS,
+  PACKED,
   type Places,
   REGIONS,
   type RegionIndex,
@@ -21,6 +22,9 @@ import { DESCRIPTION, INPUTS, OUTPUTS, SEGMENTS, type Segment, TRAINED, WEIGHTS_
 //-   type BufferName,
 //-   createAdapters,
 //-   FACTORS,
+// #if EMIT_PACKED
+//-   PACKED,
+// #endif
 //-   type Places,
 //-   REGIONS,
 //-   type RegionIndex,
@@ -124,7 +128,12 @@ function modelOn(
   weightsFile: ArrayBuffer | Uint8Array,
   release: () => Promise<void>,
 ): Model {
-  const held = tensorsIn(bytesOf(weightsFile), WEIGHTS_FILE).tensors;
+  // #if EMIT_PACKED
+  const { tensors: held, bytes } = tensorsIn(bytesOf(weightsFile), WEIGHTS_FILE, Object.keys(PACKED));
+  adapters.setPacked(bytes);
+  // #else
+  //-   const held = tensorsIn(bytesOf(weightsFile), WEIGHTS_FILE).tensors;
+  // #endif
   const ofPlaces = (places: Places) =>
     Object.fromEntries(Object.entries(held).filter(([name]) => Object.hasOwn(places, name)));
   adapters.setWeights(ofPlaces(WEIGHTS));
@@ -286,11 +295,21 @@ function descriptionOf(plan: string | undefined): string | null {
 const bytesOf = (given: ArrayBuffer | Uint8Array): Uint8Array =>
   given instanceof Uint8Array ? given : new Uint8Array(given);
 
-/** The float32 tensors of a safetensors file. Throws for another file. */
+// #if EMIT_PACKED
+/** The float32 tensors of a safetensors file, and those of `packed` as bytes. Throws for another file. */
 function tensorsIn(
   file: Uint8Array,
   label: string,
+  packed: readonly string[] = [],
 ): {
+  readonly bytes: Record<string, Uint8Array<ArrayBuffer>>;
+  // #else
+  //- /** The float32 tensors of a safetensors file. Throws for another file. */
+  //- function tensorsIn(
+  //-   file: Uint8Array,
+  //-   label: string,
+  //- ): {
+  // #endif
   readonly tensors: Record<string, Float32Array<ArrayBuffer>>;
   readonly metadata: Readonly<Record<string, string>>;
 } {
@@ -309,12 +328,30 @@ function tensorsIn(
   }
   const { __metadata__: metadata, ...rows } = header;
   const tensors: Record<string, Float32Array<ArrayBuffer>> = {};
+  // #if EMIT_PACKED
+  const bytes: Record<string, Uint8Array<ArrayBuffer>> = {};
+  // #endif
   for (const [name, { dtype, data_offsets }] of Object.entries(rows)) {
     const [begin, end] = data_offsets;
-    if (dtype !== 'F32') refuse(`${name} is ${dtype}`);
+    // #if EMIT_PACKED
+    const isPacked = dtype === 'U8' && packed.includes(name);
+    if (dtype !== 'F32' && !isPacked) refuse(`${name} is ${dtype}`);
+    // #else
+    //-     if (dtype !== 'F32') refuse(`${name} is ${dtype}`);
+    // #endif
     if (start + end > file.byteLength) refuse(`${name} is not whole`);
+    // #if EMIT_PACKED
+    if (isPacked) {
+      bytes[name] = file.slice(start + begin, start + end) as Uint8Array<ArrayBuffer>;
+      continue;
+    }
+    // #endif
     // a copy of its own: in the file it may lie anywhere
     tensors[name] = new Float32Array(file.slice(start + begin, start + end).buffer as ArrayBuffer);
   }
-  return { tensors, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+  // #if EMIT_PACKED
+  return { tensors, bytes, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+  // #else
+  //-   return { tensors, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+  // #endif
 }

@@ -9,7 +9,7 @@ export declare const ROW_BLOCK: number;
 
 export type Extent = number | 'M' | 'rowBlocks';
 export interface BufferLayout {
-  readonly type: 'f32' | 'f16';
+  readonly type: 'f32' | 'f16' | 'u8';
   readonly shape: readonly Extent[];
 }
 export type BufferName = 'x_0' | 'rowAdapter';
@@ -26,6 +26,7 @@ export interface Place {
 export type Places = Readonly<Record<string, readonly Place[]>>;
 export declare const WEIGHTS: Places;
 export declare const FACTORS: Places;
+export declare const PACKED: Readonly<Record<string, BufferName>>;
 
 export interface Region {
   /** argument of forward */
@@ -74,6 +75,7 @@ export interface Adapters {
   readonly tokens: number;
   readonly buffers: Readonly<Record<BufferName, GPUBuffer>>;
   setWeights(tensors: TensorData<string>): void;
+  setPacked(tensors: Partial<Readonly<Record<string, Uint8Array<ArrayBuffer>>>>): void;
   setAdapter(tensors: TensorData<string>, adapter?: number): void;
   setRows(adapters: readonly number[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;

@@ -36,7 +36,12 @@ export function modelModule({ plan, adapters, weightsPath, inputs, outputs, rows
     table('DESCRIPTION', 'string', description(adapters)),
     table('WEIGHTS_FILE', 'string', weightsPath),
   ];
-  return runtimeText(MODEL_TS, { source: false }, { tables: tables.flatMap((text) => text.split('\n')) });
+  const packed = plan.buffers.some(({ dtype }) => dtype === 'u8');
+  return runtimeText(
+    MODEL_TS,
+    { source: false, packed },
+    { tables: tables.flatMap((text) => text.split('\n')) },
+  );
 }
 
 /** As `descriptionOf` in model.ts reads it in the metadata of an adapter file. */

@@ -8,7 +8,7 @@ import { inferShapes } from '../../../../passes/infer-shapes.js';
 import { requirePlan } from '../../../../passes/plan/plan.js';
 import { cannotCut } from '../../../codes/kernels.js';
 import type { KernelPlan } from '../../../kernel/model/types.js';
-import { placesOf, regionRow } from '../../shared/tables.js';
+import { packedTensors, placesOf, regionRow } from '../../shared/tables.js';
 import { keepSegment } from './build.js';
 import { type CutRegion, type CutSegment, segmentsOf } from './cut.js';
 import { modelModule } from './module.js';
@@ -86,9 +86,12 @@ export function segmentedModel(open: () => Model, plan: KernelPlan): SegmentedMo
   const types = new Map([...passed].map((name) => [name, typeOf(name)]));
   const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
   const weights = new Map<string, TensorData>();
+  const bytes = packedTensors(plan.buffers);
   for (const name of Object.keys(places)) {
     const value = graph.own(name);
     const data = value && !value.isInput ? constantData(value) : null;
+    if (data && data.dtype !== 'f32' && !Object.hasOwn(bytes, name))
+      refuse(`"${name}" is ${data.dtype}`, 'segments are written for models in float32');
     if (data) weights.set(name, data);
   }
   const kept = new Set([...regions.map(({ x }) => x), ...segments.flatMap(({ inputs }) => inputs)]);

@@ -58,8 +58,9 @@ export function printWgsl(kernel: Kernel): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The type of the elements of a buffer or an array. */
+/** The type of the elements of a buffer or an array; of bytes, of four of them. */
 function elementOf({ elem = 'f32', vector }: Pick<BufferParam | ArrayDecl, 'elem' | 'vector'>): string {
+  if (elem === 'u8') return 'u32';
   return vector ? `vec4<${elem}>` : elem;
 }
 
@@ -85,6 +86,8 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
   const halves = new Map(
     [...buffers, ...arrays].filter(({ elem }) => elem === 'f16').map(({ name, vector }) => [name, vector]),
   );
+  // storage has no bytes: words of four
+  const bytes = new Set(buffers.filter(({ elem }) => elem === 'u8').map(({ name }) => name));
   const widened = (name: string, element: string) =>
     halves.has(name) ? `${halves.get(name) ? 'vec4f' : 'f32'}(${element})` : element;
   const rounded = (name: string, value: string) =>
@@ -102,7 +105,10 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
     minMax: (op, _, a, b) => `${op}(${a}, ${b})`,
     // WGSL evaluates both; an index beyond a buffer is clamped there and the element dropped
     select: (cond, whenTrue, whenFalse) => `select(${whenFalse}, ${whenTrue}, ${cond})`,
-    read: (buffer, index) => widened(buffer, `${wgslName(buffer)}[${index}]`),
+    read: (buffer, index) =>
+      bytes.has(buffer)
+        ? `extractBits(${wgslName(buffer)}[(${index}) / 4u], 8u * ((${index}) % 4u), 8u)`
+        : widened(buffer, `${wgslName(buffer)}[${index}]`),
     peek: (array, index, type) =>
       type === 'f16x4' ? `${array}[${index}]` : widened(array, `${array}[${index}]`),
     vector: (of) => `vec4f(${of.join(', ')})`,
