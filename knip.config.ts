@@ -28,6 +28,7 @@ export default {
     'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
     'test/{large/stream,kill/ranks}.ts',
+    'test/support/times.ts', // with LOTRC_TIMES
     'web/worker/{worker,parquet-worker}.ts!',
     '{.ci,bench/webgpu,test/support,test/parity,examples/*}/*.mjs',
   ],

@@ -50,6 +50,7 @@ export default defineConfig({
     sequence: { sequencer: SlowFirst },
     // files share what they import
     isolate: false,
+    ...(process.env.LOTRC_TIMES ? { setupFiles: 'test/support/times.ts' } : {}),
     // tests that load ONNX Runtime themselves report nothing to Microsoft either
     env: { ORT_DISABLE_TELEMETRY: '1' },
     maxWorkers: availableParallelism(),
