@@ -71,16 +71,29 @@ export interface Compiled {
 
 /**
  * Compiles files of a folder of their own; `args` are relative to it, `-o` is added. A result that was made before of the same
- * files, headers, arguments and compiler is used again. The headers that replace CUDA's are compiled once for many programs.
+ * files, headers, arguments and compiler is used again. What replaces CUDA's headers is compiled once for many programs, and read once.
  * Throws with what the compiler says.
  */
 export function compiled(name: Compiler, files: readonly EmittedFile[], args: readonly string[]): Compiled {
-  // compiled headers are taken by programs that are compiled in the same way, and cost as much as ten of these save
+  if (!args.includes(SHIM)) return made(name, files, args);
+  // what is compiled in the same way
   const way = args.filter((word) => /^-(std=|O|f)/.test(word));
-  const often = !way.includes('-O1') && (EVERYTHING || !way.includes('-fsanitize=undefined'));
-  return args.includes(SHIM) && often
-    ? made(name, files, ['-include', headersFor(way), ...args])
-    : made(name, files, args);
+  const program = [...args, shimFor(way)];
+  // compiled headers cost as much as ten programs save
+  const often = EVERYTHING || !way.includes('-fsanitize=undefined');
+  return made(name, files, often ? ['-include', headersFor(way), ...program] : program);
+}
+
+/**
+ * Path of the object with all that the headers that replace CUDA's define (cuda-cpu/once.h). It is optimised, for here the kernels' units
+ * and fibers are, and fits programs and libraries.
+ */
+function shimFor(way: readonly string[]): string {
+  const file = { path: 'shim.cpp', text: '#define SHIM_OBJECT\n#include <cublasLt.h>\n' };
+  const checks = way.filter((word) => word.startsWith('-std=') || word.includes('sanitize'));
+  const folders = ['-I', SHIM, '-I', join(SHIM, 'blas')];
+  const flags = ['-c', '-O2', '-fPIC', '-fno-strict-aliasing', ...checks, ...folders];
+  return made('g++', [file], [...flags, file.path], '.o').path;
 }
 
 /** Path of a header next to which lies what g++ makes of all headers that replace CUDA's. */
@@ -152,7 +165,14 @@ function headers(): string {
   shim ??= (readdirSync(join(import.meta.dirname), { recursive: true, encoding: 'utf8' }) as string[])
     .filter((path) => path.endsWith('.h'))
     .sort()
-    .map((path) => `${path}\n${readFileSync(join(import.meta.dirname, path), 'utf8')}`)
+    .map((path) => {
+      const text = readFileSync(join(import.meta.dirname, path), 'utf8');
+      const twice =
+        /^cuda-(?:cpu|shim)/.test(path) && /^(?:alignas\(.*?\) )?static [^(\n]*[;=].*/m.exec(text);
+      if (twice)
+        throw new Error(`${path}: programs and the object would each have one (once.h): ${twice[0]}`);
+      return `${path}\n${text}`;
+    })
     .join('\n');
   return shim;
 }

@@ -219,8 +219,7 @@ export function runLibrary(
     '}',
     '',
   ].join('\n');
-  // the units of warpgroups are loops here, which take longer than compiling them
-  const flags = [...cppFlags(checked), ...(warpgroups ? ['-O1', '-DLOTRC_SM90A'] : []), 'main.cpp'];
+  const flags = [...cppFlags(checked), ...(warpgroups ? ['-DLOTRC_SM90A'] : []), 'main.cpp'];
   const { path } = compiled('g++', [...files, { path: 'main.cpp', text }], flags);
   const input = Buffer.concat(numbers.map(({ buffer }) => Buffer.from(buffer)));
   const { written, said } = runProgram(path, input);

@@ -1,5 +1,6 @@
 // CUDA's names on a CPU: a block's threads are fibers on one OS thread, switched at __syncthreads. Blocks run one after another.
 #pragma once
+#include "cuda-cpu/once.h"
 #include <ucontext.h>
 #include <cmath>
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include <vector>
 
 struct Index { unsigned x, y, z; };
-static Index threadIdx, blockIdx, gridDim;
+inline Index threadIdx, blockIdx, gridDim;
 
 #define __global__
 #define __device__
@@ -23,42 +24,42 @@ static Index threadIdx, blockIdx, gridDim;
 
 struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
-static inline float __uint_as_float(unsigned bits) { float number; std::memcpy(&number, &bits, 4); return number; }
-static inline float2 make_float2(float x, float y) { return {x, y}; }
-static unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
-static unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
+SHIM_CODE float __uint_as_float(unsigned bits) { float number; std::memcpy(&number, &bits, 4); return number; }
+SHIM_CODE float2 make_float2(float x, float y) { return {x, y}; }
+SHIM_CODE unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
+SHIM_CODE unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 
 namespace shim {
-static ucontext_t scheduler;
-static std::vector<ucontext_t> fibers;
+SHIM_STATE ucontext_t scheduler;
+SHIM_STATE std::vector<ucontext_t> fibers;
 enum State { running, at_block, at_warp, at_condition, ended };
-static std::vector<State> states;
-static std::vector<std::vector<char>> stacks;
-static std::vector<std::function<bool()>> conditions;
-static std::function<void()> kernel;
-static unsigned current;
+SHIM_STATE std::vector<State> states;
+SHIM_STATE std::vector<std::vector<char>> stacks;
+SHIM_STATE std::vector<std::function<bool()>> conditions;
+SHIM_STATE std::function<void()> kernel;
+inline unsigned current;
 
-static void body() {
+SHIM_CODE void body() {
   kernel();
   states[current] = ended;
   swapcontext(&fibers[current], &scheduler);
 }
 
-static bool all_in(unsigned from, unsigned to, State state) {
+SHIM_CODE bool all_in(unsigned from, unsigned to, State state) {
   for (unsigned t = from; t < to; t++)
     if (states[t] != state) return false;
   return true;
 }
-static bool release(unsigned from, unsigned to) {
+SHIM_CODE bool release(unsigned from, unsigned to) {
   for (unsigned t = from; t < to; t++) states[t] = running;
   return true;
 }
 
 // shared memory of a launch, poisoned before every block, and how much the launch gave
-alignas(1024) static unsigned char memory[227 << 10];
-static size_t memory_bytes = 0;
+alignas(1024) inline unsigned char memory[227 << 10];
+inline size_t memory_bytes = 0;
 
-static void launch(Index grid, unsigned threads, std::function<void()> work, size_t bytes = 0) {
+SHIM_CODE void launch(Index grid, unsigned threads, std::function<void()> work, size_t bytes = 0) {
   kernel = work;
   gridDim = grid;
   memory_bytes = bytes;
@@ -99,13 +100,13 @@ static void launch(Index grid, unsigned threads, std::function<void()> work, siz
   }
 }
 
-static void wait(State where) {
+SHIM_CODE void wait(State where) {
   const unsigned self = current;
   states[self] = where;
   swapcontext(&fibers[self], &scheduler);
 }
 // until something is so that another thread brings about
-static void until(std::function<bool()> condition) {
+SHIM_CODE void until(std::function<bool()> condition) {
   conditions[current] = condition;
   wait(at_condition);
 }
@@ -113,12 +114,12 @@ static void until(std::function<bool()> condition) {
 
 namespace shim {
 // what each lane of a warp brings, and another for the next exchange: a slow lane may still read the last one
-static float brought[64][2][32];
-static unsigned brought_turn[2048];
+inline float brought[64][2][32];
+inline unsigned brought_turn[2048];
 }  // namespace shim
 
 // lanes that are not all here end the run: the mask must be full
-static float __shfl_xor_sync(unsigned mask, float value, unsigned step) {
+SHIM_CODE float __shfl_xor_sync(unsigned mask, float value, unsigned step) {
   if (mask != 0xffffffffu) std::exit(7);
   const unsigned self = shim::current;
   float *own = shim::brought[self / 32][shim::brought_turn[self]++ % 2];
@@ -127,4 +128,4 @@ static float __shfl_xor_sync(unsigned mask, float value, unsigned step) {
   return own[self % 32 ^ step];
 }
 
-static void __syncthreads() { shim::wait(shim::at_block); }
+SHIM_CODE void __syncthreads() { shim::wait(shim::at_block); }

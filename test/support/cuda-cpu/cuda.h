@@ -1,5 +1,6 @@
 // The part of CUDA's driver interface that emitted libraries use, on a CPU: tensor maps, checked as the driver documents it.
 #pragma once
+#include "once.h"
 #include <cstdint>
 #include <cstring>
 
@@ -23,7 +24,7 @@ struct Map {
 static_assert(sizeof(Map) <= sizeof(CUtensorMap), "a map holds it");
 }  // namespace shim
 
-static CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType, cuuint32_t rank, void *base, const cuuint64_t *dims,
+SHIM_CODE CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType, cuuint32_t rank, void *base, const cuuint64_t *dims,
                                        const cuuint64_t *pitches, const cuuint32_t *box, const cuuint32_t *steps,
                                        CUtensorMapInterleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion,
                                        CUtensorMapFloatOOBfill) {

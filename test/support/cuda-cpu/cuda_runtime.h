@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstring>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 #include "../cuda-shim.h"
@@ -26,20 +27,20 @@ struct cudaLaunchConfig_t {
 };
 
 // allocations left before one fails; what is not freed at the end is a leak
-static long shim_allocations_left = -1;
-static long shim_held = 0;
+inline long shim_allocations_left = -1;
+inline long shim_held = 0;
 // launches and bytes that were set; kernels need not run to be counted
-static long shim_launches = 0, shim_cleared = 0;
-static bool shim_counts_only = false;
+inline long shim_launches = 0, shim_cleared = 0;
+inline bool shim_counts_only = false;
 
 // the current device, and the one that everything is to run on; -1: any
-static int shim_device = 0, shim_home = -1;
-static bool shim_away() { return shim_home >= 0 && shim_device != shim_home; }
+inline int shim_device = 0, shim_home = -1;
+SHIM_CODE bool shim_away() { return shim_home >= 0 && shim_device != shim_home; }
 
-static const char *cudaGetErrorString(cudaError_t error) {
+SHIM_CODE const char *cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory" : "invalid argument";
 }
-static cudaError_t cudaMalloc(void **memory, size_t bytes) {
+SHIM_CODE cudaError_t cudaMalloc(void **memory, size_t bytes) {
   if (shim_allocations_left == 0) return cudaErrorMemoryAllocation;
   if (shim_allocations_left > 0) shim_allocations_left--;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -47,52 +48,52 @@ static cudaError_t cudaMalloc(void **memory, size_t bytes) {
   shim_held++;
   return cudaSuccess;
 }
-static cudaError_t cudaFree(void *memory) {
+SHIM_CODE cudaError_t cudaFree(void *memory) {
   if (memory) shim_held--;
   std::free(memory);
   return cudaSuccess;
 }
-static cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
-static cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
-static cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
+SHIM_CODE cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
+SHIM_CODE cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
+SHIM_CODE cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
   if (shim_away()) return cudaErrorInvalidValue;
   shim_cleared += static_cast<long>(bytes);
   std::memset(to, value, bytes);
   return cudaSuccess;
 }
-static cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+SHIM_CODE cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
   if (shim_away()) return cudaErrorInvalidValue;
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
-static cudaError_t cudaMemcpy2DAsync(void *to, size_t pitch, const void *from, size_t source_pitch, size_t width,
+SHIM_CODE cudaError_t cudaMemcpy2DAsync(void *to, size_t pitch, const void *from, size_t source_pitch, size_t width,
                                      size_t height, cudaMemcpyKind, cudaStream_t) {
   for (size_t row = 0; row < height; row++)
     std::memcpy(static_cast<char *>(to) + row * pitch, static_cast<const char *>(from) + row * source_pitch, width);
   return cudaSuccess;
 }
 // a device of compute capability 9.0 whose driver makes tensor maps
-static int shim_capability = 9;
+inline int shim_capability = 9;
 // shared memory that a block may have
-static int shim_shared = 227 << 10;
+inline int shim_shared = 227 << 10;
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
-static const unsigned long long cudaEnableDefault = 0;
-static cudaError_t cudaGetDevice(int *device) {
+inline const unsigned long long cudaEnableDefault = 0;
+SHIM_CODE cudaError_t cudaGetDevice(int *device) {
   *device = shim_device;
   return cudaSuccess;
 }
-static cudaError_t cudaSetDevice(int device) {
+SHIM_CODE cudaError_t cudaSetDevice(int device) {
   shim_device = device;
   return cudaSuccess;
 }
-static cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int) {
+SHIM_CODE cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int) {
   // few, so that a block has more than one tile
   *value = what == cudaDevAttrMultiProcessorCount ? 2 : what == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shim_shared : shim_capability;
   return cudaSuccess;
 }
-static cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **found, unsigned version, unsigned long long,
+SHIM_CODE cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **found, unsigned version, unsigned long long,
                                                     cudaDriverEntryPointQueryResult *answer) {
   const bool known = std::strcmp(name, "cuTensorMapEncodeTiled") == 0 && version >= 12000;
   *found = known ? reinterpret_cast<void *>(&cuTensorMapEncodeTiled) : nullptr;
@@ -100,24 +101,36 @@ static cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **fou
   return cudaSuccess;
 }
 // kernels whose shared memory may be larger than 48 KiB, and how large
-static std::map<const void *, int> shim_allowed;
-template <class... Parameters>
-static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
+SHIM_STATE std::map<const void *, int> shim_allowed;
+namespace shim {
+SHIM_CODE cudaError_t allow(const void *kernel, int bytes) {
   if (bytes > shim_shared) return cudaErrorInvalidValue;
-  shim_allowed[reinterpret_cast<const void *>(kernel)] = bytes;
+  shim_allowed[kernel] = bytes;
   return cudaSuccess;
 }
-static cudaError_t cudaStreamSynchronize(cudaStream_t) { return shim_away() ? cudaErrorInvalidValue : cudaSuccess; }
+SHIM_CODE size_t allowed(const void *kernel) {
+  const auto found = shim_allowed.find(kernel);
+  return found == shim_allowed.end() ? 48 << 10 : static_cast<size_t>(found->second);
+}
+}  // namespace shim
+template <class... Parameters>
+static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
+  return shim::allow(reinterpret_cast<const void *>(kernel), bytes);
+}
+SHIM_CODE cudaError_t cudaStreamSynchronize(cudaStream_t) { return shim_away() ? cudaErrorInvalidValue : cudaSuccess; }
 template <class... Parameters, class... Arguments>
 static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments... arguments) {
   const dim3 grid = config->gridDim;
   if (shim_away()) return cudaErrorInvalidValue;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
-  const auto allowed = shim_allowed.find(reinterpret_cast<const void *>(kernel));
-  const size_t most = allowed == shim_allowed.end() ? 48 << 10 : static_cast<size_t>(allowed->second);
-  if (config->dynamicSmemBytes > most) return cudaErrorInvalidValue;
+  if (config->dynamicSmemBytes > shim::allowed(reinterpret_cast<const void *>(kernel))) return cudaErrorInvalidValue;
   shim_launches++;
   if (shim_counts_only) return cudaSuccess;
   shim::launch({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); }, config->dynamicSmemBytes);
   return cudaSuccess;
 }
+
+// containers of emitted libraries
+SHIM_STATE template class std::vector<uint16_t>;
+SHIM_STATE template class std::vector<float>;
+SHIM_STATE template class std::vector<std::pair<int, void *>>;

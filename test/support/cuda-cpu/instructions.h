@@ -14,8 +14,8 @@ struct Exchange {
   unsigned a[32][4], b[32][2];
 };
 // one of each warp, and another for the next exchange: a slow lane may still read the last one
-static Exchange exchanges[64][2];
-static unsigned turn[2048];
+SHIM_STATE Exchange exchanges[64][2];
+inline unsigned turn[2048];
 
 // what all lanes of the warp have put there
 template <class Put>
@@ -27,7 +27,7 @@ static Exchange &exchange(Put put) {
   return own;
 }
 
-static unsigned pair(const void *row, unsigned first, unsigned step, const void *next) {
+SHIM_CODE unsigned pair(const void *row, unsigned first, unsigned step, const void *next) {
   uint16_t low, high;
   if ((reinterpret_cast<uintptr_t>(row) | reinterpret_cast<uintptr_t>(next)) % 16 != 0) {
     std::fprintf(stderr, "ldmatrix: a row is not at a multiple of 16 bytes\n");
@@ -38,7 +38,7 @@ static unsigned pair(const void *row, unsigned first, unsigned step, const void 
   return low | unsigned(high) << 16;
 }
 
-static void ldmatrix(unsigned *to, const void *row, unsigned count, bool transposed) {
+SHIM_CODE void ldmatrix(unsigned *to, const void *row, unsigned count, bool transposed) {
   const Exchange &all = exchange([&](Exchange &own, unsigned lane) { own.row[lane] = row; });
   const unsigned g = current % 32 / 4, t = current % 4;
   for (unsigned m = 0; m < count; m++)
@@ -72,8 +72,8 @@ struct Copy {
   void *to;
   const void *from;
 };
-static std::vector<std::vector<Copy>> copies[2048];
-static std::vector<std::vector<Copy>> &own_copies() {
+SHIM_STATE std::vector<std::vector<Copy>> copies[2048];
+SHIM_CODE std::vector<std::vector<Copy>> &own_copies() {
   auto &own = copies[current];
   if (own.empty()) own.emplace_back();
   return own;
@@ -88,16 +88,16 @@ LOTRC_DEVICE unsigned char *shared_memory() {
   }
   return shim::memory;
 }
-LOTRC_DEVICE void ldmatrix_4(unsigned *to, const void *row) { shim::ldmatrix(to, row, 4, false); }
-LOTRC_DEVICE void ldmatrix_4_transposed(unsigned *to, const void *row) { shim::ldmatrix(to, row, 4, true); }
-LOTRC_DEVICE void ldmatrix_2(unsigned *to, const void *row) { shim::ldmatrix(to, row, 2, false); }
-LOTRC_DEVICE void ldmatrix_2_transposed(unsigned *to, const void *row) { shim::ldmatrix(to, row, 2, true); }
-LOTRC_DEVICE void mma_bf16(float *c, const unsigned *a, const unsigned *b) {
+SHIM_CODE void ldmatrix_4(unsigned *to, const void *row) { shim::ldmatrix(to, row, 4, false); }
+SHIM_CODE void ldmatrix_4_transposed(unsigned *to, const void *row) { shim::ldmatrix(to, row, 4, true); }
+SHIM_CODE void ldmatrix_2(unsigned *to, const void *row) { shim::ldmatrix(to, row, 2, false); }
+SHIM_CODE void ldmatrix_2_transposed(unsigned *to, const void *row) { shim::ldmatrix(to, row, 2, true); }
+SHIM_CODE void mma_bf16(float *c, const unsigned *a, const unsigned *b) {
   shim::mma(c, a, b, 16, [](unsigned bits, unsigned k) {
     return __bfloat162float({uint16_t(bits >> (16 * k))});
   });
 }
-LOTRC_DEVICE void mma_f16(float *c, const unsigned *a, const unsigned *b) {
+SHIM_CODE void mma_f16(float *c, const unsigned *a, const unsigned *b) {
   shim::mma(c, a, b, 16, [](unsigned bits, unsigned k) {
     const uint16_t half = uint16_t(bits >> (16 * k));
     __half number;
@@ -105,19 +105,19 @@ LOTRC_DEVICE void mma_f16(float *c, const unsigned *a, const unsigned *b) {
     return __half2float(number);
   });
 }
-LOTRC_DEVICE void mma_tf32(float *c, const unsigned *a, const unsigned *b) {
+SHIM_CODE void mma_tf32(float *c, const unsigned *a, const unsigned *b) {
   shim::mma(c, a, b, 8, [](unsigned bits, unsigned) {
     float number;
     std::memcpy(&number, &bits, 4);
     return number;
   });
 }
-LOTRC_DEVICE unsigned round_tf32(float value) {
+SHIM_CODE unsigned round_tf32(float value) {
   unsigned bits;
   std::memcpy(&bits, &value, 4);
   return (bits + 0x1000u) & 0xffffe000u;
 }
-LOTRC_DEVICE void copy_16_bytes(void *to, const void *from, bool inside) {
+SHIM_CODE void copy_16_bytes(void *to, const void *from, bool inside) {
   if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(inside ? from : to)) % 16 != 0) {
     std::fprintf(stderr, "cp.async: not at a multiple of 16 bytes\n");
     std::exit(6);
@@ -125,16 +125,19 @@ LOTRC_DEVICE void copy_16_bytes(void *to, const void *from, bool inside) {
   std::memset(to, 0xff, 16);
   shim::own_copies().back().push_back({to, inside ? from : nullptr});
 }
-LOTRC_DEVICE void commit_copies() { shim::own_copies().emplace_back(); }
-template <int PENDING>
-LOTRC_DEVICE void wait_copies() {
-  auto &own = shim::own_copies();
+SHIM_CODE void commit_copies() { shim::own_copies().emplace_back(); }
+namespace shim {
+SHIM_CODE void wait_copies(size_t pending) {
+  auto &own = own_copies();
   // the last group is still open
-  while (own.size() - 1 > PENDING) {
-    for (const shim::Copy &copy : own.front()) {
+  while (own.size() - 1 > pending) {
+    for (const Copy &copy : own.front()) {
       if (copy.from) std::memcpy(copy.to, copy.from, 16);
       else std::memset(copy.to, 0, 16);
     }
     own.erase(own.begin());
   }
 }
+}  // namespace shim
+template <int PENDING>
+LOTRC_DEVICE void wait_copies() { shim::wait_copies(PENDING); }

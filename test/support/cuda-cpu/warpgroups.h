@@ -13,9 +13,9 @@
 
 namespace shim {
 // workgroup memory: as large as a descriptor's addresses reach
-alignas(1 << 18) static unsigned char window[1 << 18];
+alignas(1 << 18) inline unsigned char window[1 << 18];
 
-[[noreturn]] static void wrong(const char *what) {
+[[noreturn]] SHIM_CODE void wrong(const char *what) {
   std::fprintf(stderr, "%s\n", what);
   std::exit(7);
 }
@@ -26,12 +26,12 @@ struct Barrier {
   uint8_t arrivals, left, phase, made;
 };
 static_assert(sizeof(Barrier) == 8, "a barrier has 8 bytes");
-static Barrier &barrier_at(uint64_t *place) {
+SHIM_CODE Barrier &barrier_at(uint64_t *place) {
   Barrier &own = *reinterpret_cast<Barrier *>(place);
   if (own.made != 0x5a) wrong("mbarrier: none was made there");
   return own;
 }
-static void advance(Barrier &own) {
+SHIM_CODE void advance(Barrier &own) {
   if (own.left != 0 || own.bytes != 0) return;
   own.phase ^= 1;
   own.left = own.arrivals;
@@ -43,11 +43,11 @@ struct Box {
   Map map;
   unsigned row, col;
 };
-static std::vector<Box> boxes;  // under way
+SHIM_STATE std::vector<Box> boxes;  // under way
 
-static unsigned swizzled(unsigned place) { return place ^ ((place >> 7 & 7) << 4); }
+SHIM_CODE unsigned swizzled(unsigned place) { return place ^ ((place >> 7 & 7) << 4); }
 
-static void deliver(uint64_t *barrier) {
+SHIM_CODE void deliver(uint64_t *barrier) {
   for (size_t at = 0; at < boxes.size();) {
     if (boxes[at].barrier != barrier) {
       at++;
@@ -81,10 +81,10 @@ struct Products {
   std::vector<Product> open;
   bool begun = false;
 };
-static Products products[1024];
+SHIM_STATE Products products[1024];
 
 // element (outer, k) of an operand, from its descriptor
-static float element(uint64_t tile, unsigned outer, unsigned k, bool along_outer, float (*number)(uint16_t)) {
+SHIM_CODE float element(uint64_t tile, unsigned outer, unsigned k, bool along_outer, float (*number)(uint16_t)) {
   if (tile >> 62 != 1 || (tile >> 49 & 7) != 0) wrong("wgmma: no descriptor of the 128-byte swizzle");
   const unsigned start = unsigned(tile & 0x3fff) << 4, leading = unsigned(tile >> 16 & 0x3fff) << 4, stride = unsigned(tile >> 32 & 0x3fff) << 4;
   const unsigned place = along_outer ? start + outer / 64 * leading + outer % 64 * 2 + k / 8 * stride + k % 8 * 128
@@ -94,7 +94,7 @@ static float element(uint64_t tile, unsigned outer, unsigned k, bool along_outer
   return number(bits);
 }
 
-static void execute(const Product &own) {
+SHIM_CODE void execute(const Product &own) {
   const unsigned lane = threadIdx.x % 128, g = lane / 32 * 16 + lane % 32 / 4, t = lane % 4;
   for (unsigned at = 0; at < own.cols / 2; at++) {
     const unsigned e = at % 4, i = g + 8 * (e / 2), j = at / 4 * 8 + 2 * t + e % 2;
@@ -106,69 +106,77 @@ static void execute(const Product &own) {
 }
 }  // namespace shim
 
-static unsigned place_of(const void *shared) { return static_cast<unsigned>(static_cast<const unsigned char *>(shared) - shim::window); }
+SHIM_CODE unsigned place_of(const void *shared) { return static_cast<unsigned>(static_cast<const unsigned char *>(shared) - shim::window); }
 // threads that ran kernels for warpgroups
-static long shim_rings = 0;
-static unsigned char *shared_tiles() {
+inline long shim_rings = 0;
+SHIM_CODE unsigned char *shared_tiles() {
   shim_rings++;
   return shim::window;
 }
-static void begin_barrier(uint64_t *barrier, unsigned arrivals) {
+SHIM_CODE void begin_barrier(uint64_t *barrier, unsigned arrivals) {
   *reinterpret_cast<shim::Barrier *>(barrier) = {0, uint8_t(arrivals), uint8_t(arrivals), 0, 0x5a};
 }
-static void publish_barriers() {
+SHIM_CODE void publish_barriers() {
   if (!shim::boxes.empty()) shim::wrong("cp.async.bulk: boxes of another block are under way");
 }
-static void arrive(uint64_t *barrier) {
+SHIM_CODE void arrive(uint64_t *barrier) {
   shim::Barrier &own = shim::barrier_at(barrier);
   if (own.left == 0) shim::wrong("mbarrier: more arrivals than it counts");
   own.left--;
   shim::advance(own);
 }
-static void arrive_expecting(uint64_t *barrier, unsigned bytes) {
+SHIM_CODE void arrive_expecting(uint64_t *barrier, unsigned bytes) {
   shim::barrier_at(barrier).bytes += static_cast<int32_t>(bytes);
   arrive(barrier);
 }
-static void await(uint64_t *barrier, unsigned parity) {
+SHIM_CODE void await(uint64_t *barrier, unsigned parity) {
   shim::until([=] {
     if (shim::barrier_at(barrier).phase == parity) shim::deliver(barrier);
     return shim::barrier_at(barrier).phase != parity;
   });
 }
-static void bring_box(void *to, const CUtensorMap &map, unsigned row, unsigned col, uint64_t *barrier) {
+SHIM_CODE void bring_box(void *to, const CUtensorMap &map, unsigned row, unsigned col, uint64_t *barrier) {
   shim::Map own;
   std::memcpy(&own, &map, sizeof own);
   if (place_of(to) % 1024 != 0) shim::wrong("cp.async.bulk: not at a multiple of 1024 bytes");
   std::memset(to, 0xff, 2 * own.box_rows * own.box_cols);  // NaN until it arrives
   shim::boxes.push_back({barrier, static_cast<unsigned char *>(to), own, row, col});
 }
-static void begin_products() { shim::products[shim::current].begun = true; }
-static void commit_products() {
+SHIM_CODE void begin_products() { shim::products[shim::current].begun = true; }
+SHIM_CODE void commit_products() {
   auto &own = shim::products[shim::current];
   own.groups.push_back(own.open);
   own.open.clear();
 }
-template <int PENDING>
-static void await_products() {
-  auto &own = shim::products[shim::current];
+namespace shim {
+SHIM_CODE void await_products(size_t pending) {
+  auto &own = products[current];
   own.begun = false;
-  while (own.groups.size() > PENDING) {
-    for (const shim::Product &product : own.groups.front()) shim::execute(product);
+  while (own.groups.size() > pending) {
+    for (const Product &product : own.groups.front()) execute(product);
     own.groups.erase(own.groups.begin());
   }
 }
-static void not_before(float &) {}
+}  // namespace shim
+template <int PENDING>
+static void await_products() { shim::await_products(PENDING); }
+SHIM_CODE void not_before(float &) {}
 template <int COUNT>
 static void fewer_registers() {}
 template <int COUNT>
 static void more_registers() {}
 
 namespace shim {
-static float number_of(uint16_t bits, const __nv_bfloat16 *) { return __bfloat162float({bits}); }
-static float number_of(uint16_t bits, const __half *) {
+SHIM_CODE float number_of(uint16_t bits, const __nv_bfloat16 *) { return __bfloat162float({bits}); }
+SHIM_CODE float number_of(uint16_t bits, const __half *) {
   __half number;
   std::memcpy(&number, &bits, 2);
   return __half2float(number);
+}
+SHIM_CODE void add(const Product &product) {
+  auto &own = products[current];
+  if (!own.begun) wrong("wgmma: sums may still be on their way (no fence)");
+  own.open.push_back(product);
 }
 }  // namespace shim
 
@@ -176,8 +184,6 @@ template <class T, int COLS>
 struct Multiply {
   template <bool OUTER_A, bool OUTER_B>
   static void add(float (&c)[COLS / 2], uint64_t a, uint64_t b) {
-    auto &own = shim::products[shim::current];
-    if (!own.begun) shim::wrong("wgmma: sums may still be on their way (no fence)");
-    own.open.push_back({c, a, b, COLS, OUTER_A, OUTER_B, [](uint16_t bits) { return shim::number_of(bits, static_cast<const T *>(nullptr)); }});
+    shim::add({c, a, b, COLS, OUTER_A, OUTER_B, [](uint16_t bits) { return shim::number_of(bits, static_cast<const T *>(nullptr)); }});
   }
 };

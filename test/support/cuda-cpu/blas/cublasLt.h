@@ -9,6 +9,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #include <library_types.h>
+#include "../once.h"
 
 typedef enum {
   CUBLAS_STATUS_SUCCESS = 0,
@@ -89,7 +90,7 @@ inline cublasStatus_t cublas_failure = CUBLAS_STATUS_INTERNAL_ERROR;
 
 namespace lt {
 constexpr uint64_t ALIVE = 0x6c74616c697665ull;
-inline bool fails() {
+SHIM_CODE bool fails() {
   if (cublas_calls_left == 0) return true;
   if (cublas_calls_left > 0) cublas_calls_left--;
   return false;
@@ -114,7 +115,7 @@ template <class T> inline cublasStatus_t put(T &to, const void *from, size_t byt
 }
 }  // namespace lt
 
-inline const char *cublasLtGetStatusName(cublasStatus_t status) {
+SHIM_CODE const char *cublasLtGetStatusName(cublasStatus_t status) {
   switch (status) {
     case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
     case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
@@ -125,18 +126,18 @@ inline const char *cublasLtGetStatusName(cublasStatus_t status) {
     default: return "CUBLAS_STATUS_EXECUTION_FAILED";
   }
 }
-inline cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) { return lt::make(handle, lt::ALIVE); }
-inline cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
+SHIM_CODE cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) { return lt::make(handle, lt::ALIVE); }
+SHIM_CODE cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   handle->alive = 0;
   return lt::destroy(handle);
 }
-inline cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows, uint64_t cols,
+SHIM_CODE cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows, uint64_t cols,
                                                  int64_t ld) {
   return lt::make(layout, type, int32_t(CUBLASLT_ORDER_COL), rows, cols, ld);
 }
-inline cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) { return lt::destroy(layout); }
-inline cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attribute,
+SHIM_CODE cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) { return lt::destroy(layout); }
+SHIM_CODE cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attribute,
                                                        const void *from, size_t bytes) {
   if (lt::fails()) return cublas_failure;
   switch (attribute) {
@@ -147,12 +148,12 @@ inline cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t la
     default: return CUBLAS_STATUS_NOT_SUPPORTED;
   }
 }
-inline cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *what, cublasComputeType_t compute, cudaDataType_t scale) {
+SHIM_CODE cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *what, cublasComputeType_t compute, cudaDataType_t scale) {
   return lt::make(what, compute, scale, int32_t(CUBLAS_OP_N), int32_t(CUBLAS_OP_N), uint32_t(CUBLASLT_EPILOGUE_DEFAULT),
                   static_cast<const void *>(nullptr));
 }
-inline cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t what) { return lt::destroy(what); }
-inline cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t what, cublasLtMatmulDescAttributes_t attribute,
+SHIM_CODE cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t what) { return lt::destroy(what); }
+SHIM_CODE cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t what, cublasLtMatmulDescAttributes_t attribute,
                                                      const void *from, size_t bytes) {
   if (lt::fails()) return cublas_failure;
   switch (attribute) {
@@ -163,11 +164,11 @@ inline cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t what, 
   }
   return CUBLAS_STATUS_INVALID_VALUE;
 }
-inline cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *wishes) {
+SHIM_CODE cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *wishes) {
   return lt::make(wishes, uint64_t(0), uint32_t(CUBLASLT_REDUCTION_SCHEME_MASK), 256u, 256u, 256u, 256u);
 }
-inline cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t wishes) { return lt::destroy(wishes); }
-inline cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t wishes,
+SHIM_CODE cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t wishes) { return lt::destroy(wishes); }
+SHIM_CODE cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t wishes,
                                                            cublasLtMatmulPreferenceAttributes_t attribute, const void *from,
                                                            size_t bytes) {
   if (lt::fails()) return cublas_failure;

@@ -1,26 +1,27 @@
 // The product of the stand-in for cuBLASLt: what it refuses, and what it computes.
 #pragma once
 #include <vector>
+#include "../once.h"
 
 namespace lt {
-inline size_t bytes_of(cudaDataType_t type) { return type == CUDA_R_32F ? 4 : 2; }
-inline float read(const void *data, cudaDataType_t type, size_t at) {
+SHIM_CODE size_t bytes_of(cudaDataType_t type) { return type == CUDA_R_32F ? 4 : 2; }
+SHIM_CODE float read(const void *data, cudaDataType_t type, size_t at) {
   if (type == CUDA_R_32F) return static_cast<const float *>(data)[at];
   if (type == CUDA_R_16F) return __half2float(static_cast<const __half *>(data)[at]);
   return __bfloat162float(static_cast<const __nv_bfloat16 *>(data)[at]);
 }
-inline void write(void *data, cudaDataType_t type, size_t at, float value) {
+SHIM_CODE void write(void *data, cudaDataType_t type, size_t at, float value) {
   if (type == CUDA_R_32F) static_cast<float *>(data)[at] = value;
   else if (type == CUDA_R_16F) static_cast<__half *>(data)[at] = __float2half_rn(value);
   else static_cast<__nv_bfloat16 *>(data)[at] = __float2bfloat16_rn(value);
 }
-inline float rounded(float value, cudaDataType_t type) {
+SHIM_CODE float rounded(float value, cudaDataType_t type) {
   uint32_t room = 0;
   write(&room, type, 0, value);
   return read(&room, type, 0);
 }
 // 10 bits of fraction, to nearest, ties to even
-inline float tf32(float value) {
+SHIM_CODE float tf32(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, 4);
   bits = (bits + 0xfffu + ((bits >> 13) & 1u)) & ~0x1fffu;
@@ -29,7 +30,7 @@ inline float tf32(float value) {
 }
 
 // where element (i, j) of op(matrix) stands
-inline size_t place(const cublasLtMatrixLayoutOpaque_t &m, int32_t op, size_t i, size_t j) {
+SHIM_CODE size_t place(const cublasLtMatrixLayoutOpaque_t &m, int32_t op, size_t i, size_t j) {
   const size_t row = op == CUBLAS_OP_N ? i : j, col = op == CUBLAS_OP_N ? j : i, ld = size_t(m.ld);
   return m.order == CUBLASLT_ORDER_COL ? row + col * ld : row * ld + col;
 }
@@ -39,7 +40,7 @@ struct Problem {
   cublasStatus_t status;  // parameters that are in conflict, or that no algorithm takes
 };
 
-inline Problem problem_of(const cublasLtMatmulDescOpaque_t *what, const cublasLtMatrixLayoutOpaque_t *a,
+SHIM_CODE Problem problem_of(const cublasLtMatmulDescOpaque_t *what, const cublasLtMatrixLayoutOpaque_t *a,
                           const cublasLtMatrixLayoutOpaque_t *b, const cublasLtMatrixLayoutOpaque_t *c,
                           const cublasLtMatrixLayoutOpaque_t *d) {
   Problem p = {0, 0, 0, CUBLAS_STATUS_INVALID_VALUE};
@@ -70,12 +71,12 @@ inline Problem problem_of(const cublasLtMatmulDescOpaque_t *what, const cublasLt
 // an algorithm: for which problem, how it adds parts of the inner dimension, what memory it needs and how matrices must be aligned
 struct Algorithm { uint64_t valid, m, n, k, scheme, workspace, alignment[2]; };
 static_assert(sizeof(Algorithm) == sizeof(cublasLtMatmulAlgo_t), "an algorithm is 64 bytes");
-inline bool aligned(const void *data, uint64_t bytes) { return reinterpret_cast<uintptr_t>(data) % bytes == 0; }
+SHIM_CODE bool aligned(const void *data, uint64_t bytes) { return reinterpret_cast<uintptr_t>(data) % bytes == 0; }
 }  // namespace lt
 
 // Of what is allowed it takes what shows most: sums of two halves of the inner dimension, kept in float32, or of all its elements, kept
 // in the type of the output.
-inline cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t what, cublasLtMatrixLayout_t a,
+SHIM_CODE cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t what, cublasLtMatrixLayout_t a,
                                                      cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                                      cublasLtMatmulPreference_t wishes, int wanted,
                                                      cublasLtMatmulHeuristicResult_t results[], int *found) {
@@ -103,7 +104,7 @@ inline cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cu
   return CUBLAS_STATUS_SUCCESS;
 }
 
-inline cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t what, const void *alpha, const void *A,
+SHIM_CODE cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t what, const void *alpha, const void *A,
                                      cublasLtMatrixLayout_t a, const void *B, cublasLtMatrixLayout_t b, const void *beta, const void *C,
                                      cublasLtMatrixLayout_t c, void *D, cublasLtMatrixLayout_t d, const cublasLtMatmulAlgo_t *algo,
                                      void *workspace, size_t workspace_bytes, cudaStream_t) {
