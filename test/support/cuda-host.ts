@@ -49,10 +49,15 @@ export interface CudaAnswer {
   readonly reads: Readonly<Record<string, Float32Array>>;
 }
 
+/** One source of each kind: the others have other names and lengths in the same text, and include the same. */
+export function ofEachKind(sources: readonly string[]): readonly string[] {
+  return [...new Map(sources.map((path) => [path.replace(/_?\d+\.cu$/, ''), path])).values()];
+}
+
 /**
  * Compiles sources of a library as one with all warnings as errors, calls of cuBLASLt against the stand-in: in CI for all
- * architectures, and `apart` each source by itself too, as far as PTX, which needs all that it includes in a third of the time; otherwise
- * for the first. Throws with what nvcc says.
+ * architectures, and `apart` one source of each kind by itself too, as far as PTX, which needs all that it includes in a third of the
+ * time; otherwise for the first. Throws with what nvcc says.
  */
 export function compileLibrary(
   files: readonly EmittedFile[],
@@ -69,7 +74,7 @@ export function compileLibrary(
   const targets = allOrFirst(archs).map((arch) => `-gencode=arch=${virtual(arch)},code=${arch}`);
   compile(all.path, ['-c', '-Xcompiler', '-Wall,-Wextra,-Werror', ...targets]);
   if (EVERYTHING && apart)
-    for (const source of sources) compile(source, ['-ptx', `-arch=${virtual(archs[0])}`]);
+    for (const source of ofEachKind(sources)) compile(source, ['-ptx', `-arch=${virtual(archs[0])}`]);
 }
 
 /**

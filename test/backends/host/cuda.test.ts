@@ -10,7 +10,7 @@ import type { KernelDtype, KernelPlan, UnitRounding } from '../../../src/backend
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
-import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
+import { type CudaCall, compileLibrary, ofEachKind, runLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING, everySecond } from '../../support/everything.js';
 import {
@@ -380,13 +380,8 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
       });
       const files = written(plan);
       // one kernel of each kind: the others differ in names; operators of ONNX Runtime have tests of their own
-      const kinds = new Set<string>();
-      const own = files.filter(({ path }) => !path.startsWith('ort/'));
-      const some = own.flatMap(({ path }) => {
-        const kind = path.replace(/_?\d+\.cu$/, '');
-        return path.endsWith('.cu') && !kinds.has(kind) && kinds.add(kind) ? [path] : [];
-      });
-      compileLibrary(files, some, ['sm_90a', 'sm_80', 'sm_120'], dtype === 'bf16');
+      const own = files.map(({ path }) => path).filter((path) => /^(?!ort\/).*\.cu$/.test(path));
+      compileLibrary(files, ofEachKind(own), ['sm_90a', 'sm_80', 'sm_120'], dtype === 'bf16');
     },
   );
 });
