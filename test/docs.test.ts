@@ -55,7 +55,7 @@ describe('the training loop in docs/onnx-train.md runs unchanged', () => {
   symlinkSync(join(ROOT, 'node_modules/onnxruntime-node'), join(folder, 'node_modules/onnxruntime-node'));
   writeFileSync(join(folder, 'loop.mjs'), code!);
   const loop = (directory: string) =>
-    spawnSync(process.execPath, ['loop.mjs', directory], { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+    spawnSync(process.execPath, ['loop.mjs', directory], { cwd: folder, encoding: 'utf8', timeout: 300_000 });
 
   test.each([
     [
@@ -89,7 +89,7 @@ describe('the training loop in docs/onnx-train.md runs unchanged', () => {
     const run = spawnSync(process.execPath, ['bad.mjs', directory], {
       cwd: folder,
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 300_000,
     });
     expect(run.status).toBe(1);
     expect(run.stderr).toContain('never finite: check the labels');

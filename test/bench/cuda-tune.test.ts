@@ -47,7 +47,7 @@ const KINDS = [
 
 test.each(KINDS)(
   'every candidate in %s (tf32: %s) agrees with float64 and is legal',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   (dtype, tf32, bound) => {
     const [tuned] = tunedPlans(contraction, { ...setting, tokens: [13], dtype, tf32 });
     const plan = tuned!;
@@ -71,7 +71,7 @@ test.each(KINDS)(
 );
 
 test('products for warpgroups have candidates of theirs, those of few rows of both kinds; all agree with float64', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, () => {
   const tuned = (tokens: number) => tunedPlans(contraction, { ...HOPPER, tokens: [tokens] })[0]!;
   for (const tokens of [70, 13]) {

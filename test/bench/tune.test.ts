@@ -42,7 +42,7 @@ test('the fastest schedule that gives the right numbers becomes a row, and the p
 
 const browser = chromium();
 
-test.skipIf(!browser)('the page times every candidate in a browser', { timeout: 120_000 }, async () => {
+test.skipIf(!browser)('the page times every candidate in a browser', { timeout: 300_000 }, async () => {
   const jobs = tuningJobs(plan, 2).slice(0, 3);
   const script = readFileSync(join(import.meta.dirname, '../../bench/gpu/tune-page.mjs'), 'utf8');
   const answer = await answerOf({ script, job: pageJob(plan, jobs, 1, 2) }, { browser: browser! });

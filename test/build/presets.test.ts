@@ -33,7 +33,7 @@ test('a preset counts more than a recipe', () => {
   expect(presetValues(undefined, undefined)).toEqual({});
 });
 
-test('tune trains as they say, but for what is given', { timeout: 120_000 }, async () => {
+test('tune trains as they say, but for what is given', { timeout: 300_000 }, async () => {
   const { model, tokenizer } = await textClassifier(at('classifier'), { classes: 2 });
   const rows = records(30, ['red', 'blue']).map(({ text, label }) => ({ sentence: text, label }));
   writeJsonl(at('data.jsonl'), rows);

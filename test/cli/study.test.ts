@@ -219,7 +219,7 @@ describe('a study', () => {
     expect((await lotrc('table', at('study'), '--metric', 'last_bleu')).code).toBe(2);
   });
 
-  test('says of a run that fails why, and goes on (LOTR8342)', { timeout: 120_000 }, async () => {
+  test('says of a run that fails why, and goes on (LOTR8342)', { timeout: 300_000 }, async () => {
     const grid = write('failing.json', { ...GRID, grid: { loss: ['cross-entropy', 'ctc'] } });
     const { code, err, out } = await lotrc('sweep', grid, '-o', at('failing'), '--json');
     expect(code).toBe(1);

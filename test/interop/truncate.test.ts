@@ -122,7 +122,7 @@ describe('a LoTR adapter at a smaller rank', () => {
     }
   });
 
-  test('is applied like any other', { timeout: 60_000 }, async () => {
+  test('is applied like any other', { timeout: 300_000 }, async () => {
     const at = (name: string) => join(root, name);
     const done = async (...words: readonly string[]) => {
       const { code, err, out } = await lotrc(...words);

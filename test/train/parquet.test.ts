@@ -100,7 +100,7 @@ describe('a data set', () => {
 
   const reason = async (path: string) => JSON.stringify(await refused(open(path)));
 
-  test('is that of the same records as JSON Lines, for the user too', { timeout: 120_000 }, async () => {
+  test('is that of the same records as JSON Lines, for the user too', { timeout: 300_000 }, async () => {
     const texts = TEXTS.slice(0, 40);
     const records = texts.map((text, i) => ({ text, label: LABELS[i]! }));
     const lines = at('same.jsonl');

@@ -201,7 +201,7 @@ const wrongIn = ({ checks: found }: Pick<DeviceRecord, 'checks'>) =>
 
 test.skipIf(!driver)(
   'Dawn: a kernel with a fault is found and named; others are right',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     for (const [name, value] of Object.entries(driver!)) vi.stubEnv(name, value);
     const broken = { ...some[0]!.job(), name: 'broken', code: 'fn main( {' };
@@ -219,7 +219,7 @@ test.skipIf(!driver)(
   },
 );
 
-test.skipIf(!deno)('the script of the page, in another WebGPU (naga, lavapipe)', { timeout: 120_000 }, () => {
+test.skipIf(!deno)('the script of the page, in another WebGPU (naga, lavapipe)', { timeout: 300_000 }, () => {
   const [script, output] = [join(folder, 'doctor.mjs'), join(folder, 'record.json')];
   const half = checked.filter(({ check }) => /^f16 rankBatched 32/.test(check.of));
   const end = `Deno.writeTextFileSync('${output}', JSON.stringify(await doctor(navigator.gpu, () => {})));`;

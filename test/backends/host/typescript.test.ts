@@ -212,7 +212,7 @@ const inChromium = casesFor(
 );
 test.skipIf(!browser).each(inChromium)(
   'in Chromium, bundled: %s agree with float64',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (_, { job, check, module }) => {
     const answer = await runInBrowser(browser!, module.folder, job);
     expect(answer.agent).toContain('Chrome/');
@@ -292,7 +292,7 @@ const typed = webgpuHost(choose(contraction(LOTR), { device, tokens: 7, purpose:
 // compiled with the others
 compiled([...typed, use("host.write('x_0', new Float32Array(7)); host.forward(1);")]);
 
-test('the types of a module refuse names that its plan does not have', { timeout: 60_000 }, () => {
+test('the types of a module refuse names that its plan does not have', { timeout: 300_000 }, () => {
   const wrong = [
     ["host.write('x_9', new Float32Array(7));", '\'"x_9"\' is not assignable'],
     ['host.forward(2);', "'2' is not assignable"],

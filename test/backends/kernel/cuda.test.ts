@@ -14,7 +14,7 @@ import { worstError } from '../../support/kernel-run.js';
 const cases = kernelCases().map((one) => ({ ...one, kernel: kernelOf(one.launch) }));
 
 describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
-  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+  test('agrees with float64 for every kernel', { timeout: 300_000 }, () => {
     // in CI all of them
     const sampled = everyNth(3, cases);
     const results = runOnCpu(sampled, { checked: true });
@@ -67,7 +67,7 @@ function planned(): readonly Kernel[] {
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   test('compiles every kernel of a bfloat16 plan for an H100, none of which spills', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, () => {
     // in CI all of them
     const kernels = everyNth(8, planned());
@@ -79,7 +79,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
 
   test.each(allOrFirst(['sm_90a', 'sm_80', 'sm_120']))(
     'compiles every kernel for %s within its budget',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     (arch) => {
       const kernels = everyNth(9, large());
       const compiled = compileCuda(kernels, arch);

@@ -16,7 +16,7 @@ const narrow = (kernel: Kernel): Kernel => ({
 });
 
 describe.skipIf(!program)('WGSL by another compiler (naga) and driver (lavapipe)', () => {
-  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+  test('agrees with float64 for every kernel', { timeout: 300_000 }, () => {
     const answers = runDeno(
       program!,
       cases.map((one) => execution(kernelOf(one.launch), one)),
@@ -29,7 +29,7 @@ describe.skipIf(!program)('WGSL by another compiler (naga) and driver (lavapipe)
     expect(errors).toEqual(cases.map(({ name }) => ({ name, messages: [], close: true })));
   });
 
-  test('in float16, summed in float32, agrees with float64 to one rounding', { timeout: 120_000 }, () => {
+  test('in float16, summed in float32, agrees with float64 to one rounding', { timeout: 300_000 }, () => {
     const halves = cases.map(inHalf);
     const answers = runDeno(
       program!,

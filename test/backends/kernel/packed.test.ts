@@ -74,7 +74,7 @@ test('warpgroups take no packed operand', () => {
 
 describe.skipIf(!hasCompiler('nvcc') || !EVERYTHING)('nvcc', () => {
   /** Tiles of a real size, and words loaded 16 bytes at a time. */
-  test('compiles forward and dx for sm_80 without spills', { timeout: 120_000 }, () => {
+  test('compiles forward and dx for sm_80 without spills', { timeout: 300_000 }, () => {
     const tiles = {
       BM: 128,
       BN: 128,

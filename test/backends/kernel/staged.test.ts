@@ -45,7 +45,7 @@ const FAULTS: readonly (readonly [what: string, from: string | RegExp, to: strin
 ];
 
 describe.skipIf(!hasCompiler('g++'))('HIP source run on the CPU', () => {
-  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+  test('agrees with float64 for every kernel', { timeout: 300_000 }, () => {
     // in CI all of them
     const sampled = [...everyNth(2, cases), ...everyNth(5, kernelCases()).map(compiledOf)];
     const close = runOnCpu(sampled, { hip: true, checked: true }).map((actual, index) => [
@@ -58,7 +58,7 @@ describe.skipIf(!hasCompiler('g++'))('HIP source run on the CPU', () => {
   const faulty = compiledOf(stagedCases('bf16').find(({ name }) => name.startsWith('copied_in_vectors'))!);
   test.each(EVERYTHING ? everySecond(FAULTS) : FAULTS.slice(0, 1))(
     'a fault is found: %s',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     (_, from, to) => {
       let changed = 0;
       const change = (text: string) => {

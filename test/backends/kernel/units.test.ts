@@ -57,7 +57,7 @@ describe.each(sampled.map((one, n) => [one.name, one, n] as const))('%s', (_, on
 });
 
 describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
-  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+  test('agrees with float64 for every kernel', { timeout: 300_000 }, () => {
     // in CI all of 16 bits, of the others every second
     const compiled = sampled.filter((_, n) => (n + (n >> 3)) % 2 === 0 || (EVERYTHING && n < 16));
     const close = runOnCpu(compiled).map((actual, index) => [
@@ -120,7 +120,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     ] as const),
   )(
     'compiles every kernel of a plan for %s, %s, width %i within its budget',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     (arch, type, width) => {
       const kernels = planned(type, width);
       for (const kernel of kernels) expect(verifyKernel(kernel, profile('a100', 'cuda'))).toEqual([]);
@@ -146,7 +146,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     },
   );
 
-  test('the products run on matrix units, fed by ldmatrix and cp.async', { timeout: 120_000 }, () => {
+  test('the products run on matrix units, fed by ldmatrix and cp.async', { timeout: 300_000 }, () => {
     const layer = planned('bf16', 1024).find(({ name }) => name === 'layer_0')!;
     const ptx = ptxOf([layer], 'compute_80');
     // 64 x 64 results of a warp, two steps of 16 in a tile

@@ -74,14 +74,14 @@ const checked = (some: readonly KernelCase[], answers: ReturnType<typeof runDawn
     return [name, messages, out !== null && worstError(floats(out), expected) < 2e-6];
   });
 
-test.skipIf(!driver)('WGSL run by Dawn agrees with float64', { timeout: 240_000 }, () => {
+test.skipIf(!driver)('WGSL run by Dawn agrees with float64', { timeout: 300_000 }, () => {
   // the driver has no floats of 16 bits
   const some = cases.filter(({ name }) => !name.endsWith('half'));
   const jobs = some.map((one) => execution(one.kernel, one));
   expect(checked(some, runDawn('vulkan', driver!, jobs))).toEqual(CLOSE(some));
 });
 
-test.skipIf(!deno)('WGSL by naga on lavapipe agrees with float64', { timeout: 240_000 }, () => {
+test.skipIf(!deno)('WGSL by naga on lavapipe agrees with float64', { timeout: 300_000 }, () => {
   const jobs = cases.map((one) => execution(one.kernel, one));
   expect(checked(cases, runDeno(deno!, jobs))).toEqual(CLOSE(cases));
 });
@@ -136,7 +136,7 @@ describe('sums of tiles in float16', () => {
     ).toMatch(/half/);
   });
 
-  test.skipIf(!deno)('WGSL by naga on lavapipe: the same', { timeout: 240_000 }, () => {
+  test.skipIf(!deno)('WGSL by naga on lavapipe: the same', { timeout: 300_000 }, () => {
     const answers = runDeno(
       deno!,
       halves.map((one) => execution(one.kernel, one)),

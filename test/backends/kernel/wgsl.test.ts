@@ -34,7 +34,7 @@ function byDawn(): ReturnType<typeof runDawn> {
 }
 
 describe.skipIf(!driver)('WGSL run by Dawn', () => {
-  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+  test('agrees with float64 for every kernel', { timeout: 300_000 }, () => {
     const errors = byDawn().map(({ messages, out }, index) => ({
       name: cases[index]!.name,
       messages,
@@ -45,7 +45,7 @@ describe.skipIf(!driver)('WGSL run by Dawn', () => {
 });
 
 describe.skipIf(!driver || !hasCompiler('g++'))('WGSL and CUDA', () => {
-  test('agree with each other to rounding for every kernel', { timeout: 120_000 }, () => {
+  test('agree with each other to rounding for every kernel', { timeout: 300_000 }, () => {
     // the program of cuda.test.ts
     const cuda = runOnCpu(
       cases.map((one) => ({ ...one, kernel: kernelOf(one.launch) })),
@@ -60,7 +60,7 @@ describe.skipIf(!driver || !hasCompiler('g++'))('WGSL and CUDA', () => {
 });
 
 describe.skipIf(!validator)('WGSL', () => {
-  test('with 16-bit operands is valid for every kernel', { timeout: 60_000 }, () => {
+  test('with 16-bit operands is valid for every kernel', { timeout: 300_000 }, () => {
     const kernels = kernelCases().map((one) => {
       const kernel = kernelOf(one.launch);
       const buffers = kernel.buffers.map((param) =>
@@ -72,7 +72,7 @@ describe.skipIf(!validator)('WGSL', () => {
     expect(answers.flatMap(({ messages }) => messages)).toEqual([]);
   });
 
-  test('is valid for the step of every optimizer of single elements', { timeout: 60_000 }, () => {
+  test('is valid for the step of every optimizer of single elements', { timeout: 300_000 }, () => {
     const steps = STEP_KINDS.map((kind) => stepKernel(stepOptimizer(kind), `${kind}_step`, 85, 4));
     const answers = runDawn('null', validator!, steps.map(validation));
     expect(answers.map(({ messages }) => messages)).toEqual(steps.map(() => []));

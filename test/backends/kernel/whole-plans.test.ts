@@ -174,7 +174,7 @@ describe('products of fewer blocks than multiprocessors', () => {
 });
 
 describe.skipIf(!hasCompiler('g++'))('the same as CUDA source on the CPU', () => {
-  test('agrees with float64', { timeout: 120_000 }, () => {
+  test('agrees with float64', { timeout: 300_000 }, () => {
     const drawn = everyNth(
       2,
       Array.from({ length: 2 * MORE }, (_, seed) => draw(100 + seed, 'cuda')),
