@@ -24,6 +24,7 @@ import { tilesInVectors } from '../kernel/plan/vectors.js';
 import { printWgsl } from '../kernel/print/wgsl/print.js';
 import { base64 } from './base64.js';
 import type { Job } from './examine.js';
+import { packedChecks, packedContents } from './packed-checks.js';
 import type { Check } from './record.js';
 
 /** Tiles that need of a device what all devices have, for families of which no other is right. */
@@ -39,7 +40,8 @@ export interface CheckedKernel {
 
 /**
  * Checks of everything that modules for a device launch: for each of its schedules products whose lengths no tile divides, in vectors
- * and element by element, with matrices stored either way; sums of products that are not matrices; steps of optimizers.
+ * and element by element, with matrices stored either way; products with packed weights; sums of products that are not matrices; steps
+ * of optimizers.
  */
 export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
   const dtypes = (['f32', 'f16'] as const).filter((dtype) => device.flops[dtype] !== null);
@@ -72,6 +74,15 @@ export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
       } as const;
       product(row, null, row);
     }
+  for (const { of, form, launch } of packedChecks(device)) {
+    const check = {
+      of: `f32 gemm, weight packed: ${of}`,
+      dtype: 'f32',
+      family: 'packed',
+      row: null,
+    } as const;
+    add({ ...check, form, feature: 'packed' }, () => launched(launch));
+  }
   const alone = { dtype: 'f32', row: null, form: 'elements' } as const;
   add({ ...alone, of: 'f32 einsum', family: 'einsum' }, () => launched(einsumLaunch()));
   for (const kind of STEP_KINDS) {
@@ -227,6 +238,15 @@ function runOf(launch: Launch): Run {
   // float32 rounds the numbers that float64 is given too
   const given = new Map([...buffers].map(([name, data]) => [name, data.map(Math.fround)]));
   const memory: Memory = new Map([...given].map(([name, data]) => [name, data.slice()]));
+  for (const { b } of work.kind === 'product' ? work.segments : []) {
+    const { packed } = b.matrix;
+    if (!packed) continue;
+    // the kernel reads words, and computes what their numbers give
+    const { words, scales, zeros, numbers: unpacked } = packedContents(b.matrix, packed, 7);
+    given.set(b.matrix.buffer, words).set(packed.scales.buffer, scales);
+    if (packed.zeros) given.set(packed.zeros.buffer, zeros);
+    memory.set(b.matrix.buffer, unpacked);
+  }
   runLaunch(launch, memory, bound);
   return {
     buffers: given,
@@ -290,10 +310,19 @@ const FLOAT64 = {
   named: (_: string, value: number) => value,
 };
 
+/** Bytes, with zeros after them up to a whole word. */
+function inWords(data: ArrayLike<number>): Uint8Array {
+  const bytes = new Uint8Array(4 * Math.ceil(data.length / 4));
+  bytes.set(data);
+  return bytes;
+}
+
 function jobOf(name: string, { dtype }: Omit<Check, 'name'>, kernel: Kernel, run: Run): Job {
   const { buffers, uniforms } = kernel;
   const contents = buffers.map(({ name: own, elem }) => {
     const data = run.buffers.get(own)!;
+    if (elem === 'u32') return base64(Uint32Array.from(data));
+    if (elem === 'u8') return base64(inWords(data));
     if (elem !== 'f16') return base64(Float32Array.from(data));
     // buffers are written in words of two
     const halves = new Uint16Array(data.length + (data.length % 2));

@@ -14,6 +14,8 @@ export interface Check {
   readonly form: 'vectors' | 'elements';
   /** a row for a family of which no other is right */
   readonly spare?: ScheduleRow;
+  /** a feature of the profile that the device has where all checks of it pass */
+  readonly feature?: string;
 }
 
 /** Largest difference over the largest number of a result: sums are of float32 in an order of the kernel's. */
@@ -37,7 +39,8 @@ export interface DeviceRecord {
 
 /**
  * The record of a device: of the profile's tiles those of which every kernel is right. Where only the kernel of vectors is wrong a row
- * stays, element by element. A family without a row gets the spare one, if that is right. A device that computes on the processor has
+ * stays, element by element. A family without a row gets the spare one, if that is right. Kernels that a feature of the profile
+ * stands for are used where all of them are right. A device that computes on the processor has
  * no kernels for few rows: drivers spend more time on their workgroup memory than on products. Nothing outside of this function is used
  * but its arguments: its text is a page's.
  */
@@ -72,6 +75,9 @@ export function recordOf(
   );
   const spares = wanted.flatMap((check) => (passed(check) ? [check.spare!] : []));
   const { features, limits } = adapter;
+  const shown = [...new Set(made.flatMap(({ feature }) => feature ?? []))].filter((feature) =>
+    made.every((check) => check.feature !== feature || passed(check)),
+  );
   const half = features.includes('shader-f16');
   return {
     version: 1,
@@ -83,12 +89,12 @@ export function recordOf(
       invocations: limits.maxComputeInvocationsPerWorkgroup!,
       storageBuffers: limits.maxStorageBuffersPerShaderStage!,
       bindingBytes: limits.maxStorageBufferBindingSize!,
-      features: features.filter((name) => name === 'subgroups'),
+      features: [...features.filter((name) => name === 'subgroups'), ...shown],
       tiles: [...tiles, ...spares],
     },
     unsafe: [
       ...made
-        .filter((check) => check.row === null && !check.spare && !passed(check))
+        .filter((check) => check.row === null && !check.spare && !check.feature && !passed(check))
         .map((check) => check.of),
       ...wanted.filter((check) => !passed(check)).map((check) => check.of),
     ],

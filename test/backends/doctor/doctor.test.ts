@@ -64,7 +64,7 @@ describe('the record of a device', () => {
     const record = recordWith();
     expect(record.profile.tiles).toEqual(device.tiles);
     expect(record.profile).toMatchObject({ storageBuffers: 10, bindingBytes: 1 << 30 });
-    expect(record.profile.features).toEqual(['subgroups']);
+    expect(record.profile.features).toEqual(['subgroups', 'packed']);
     expect(record.unsafe).toEqual([]);
   });
 
@@ -91,6 +91,12 @@ describe('the record of a device', () => {
     const spare = ['f32 rankBatched 32x32x16, 4x4 each', 'f32 rankBatched 8x8x8, 1x1 each'];
     expect(recordWith(...spare).unsafe).toEqual(['f32 rankBatched 8x8x8, 1x1 each']);
     expect(recordWith(spare[1]!).unsafe).toEqual([]);
+  });
+
+  test('leaves packed weights alone where one of their kernels is wrong', () => {
+    const record = recordWith('f32 gemm, weight packed: nf4, vectors');
+    expect(record.profile.features).toEqual(['subgroups']);
+    expect(record.unsafe).toEqual([]);
   });
 
   test('without 16-bit floats has no schedules for them', () => {
