@@ -12,7 +12,7 @@ const ROOT = import.meta.dirname;
  */
 const FULL = [
   'test/backends/host/{cuda,cuda-blas,cuda-cost,cuda-rows,module,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
-  'test/backends/kernel/{cuda,deno,subgroups,warpgroups,whole-plans}.test.ts',
+  'test/backends/kernel/{cuda,deno,overlap,subgroups,warpgroups,whole-plans}.test.ts',
   'test/backends/onnx-train/webgpu.test.ts',
   'test/bench/*.test.ts',
   'test/core/bundle.test.ts',

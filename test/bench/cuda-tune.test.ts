@@ -162,7 +162,9 @@ test.each(['sm_80', 'sm_90a'])(
         readonly file: string;
       };
       const timed = readFileSync(join(own, 'jobs', text), 'utf8');
-      expect(readFileSync(join(own, 'tuned/kernels', `${kernel}.cu`), 'utf8'), kernel).toBe(timed);
+      const written = readFileSync(join(own, 'tuned/kernels', `${kernel}.cu`), 'utf8');
+      // schedules say nothing about the launch after it
+      expect(written.replace(/#include "launches.cuh"\n|^ +release_next\(\);\n/gm, ''), kernel).toBe(timed);
     }
   },
 );

@@ -26,6 +26,7 @@ static void *lend(int buffer, size_t count, bool filled) {
 
 static void take(int buffer, const void *at, size_t count) {
   std::vector<float> numbers(count);
+  shim::settle();
   const lotrc_type type = BUFFERS[buffer].type;
   for (size_t i = 0; i < count; i++)
     numbers[i] = type == LOTRC_FLOAT32 ? static_cast<const float *>(at)[i] : widened(type, static_cast<const uint16_t *>(at)[i]);

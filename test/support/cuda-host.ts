@@ -210,6 +210,8 @@ export function runLibrary(
     '  shim_allocations_left = -1;',
     ...(library ? failing : []),
     ...small,
+    // launches that may begin early do
+    ...(warpgroups ? ['  shim_later = true;'] : []),
     // on one device, called while another is the current one
     '  shim_device = shim_home = 1;',
     `  check(lotrc_create(&a, ${tokens}, nullptr));`,
@@ -220,6 +222,9 @@ export function runLibrary(
     '  give_back();',
     '  std::fclose(out);',
     `  if ((shim_rings > 0) != ${warpgroups}) return 6;`,
+    ...(warpgroups && files.some((file) => file.text.includes('launch_early('))
+      ? ['  if (shim_early == 0) return 10;']
+      : []),
     `  return ${held} == 0 ? 0 : 5;`,
     '}',
     '',

@@ -1,4 +1,5 @@
-// CUDA's names on a CPU: a block's threads are fibers on one OS thread, switched at __syncthreads. Blocks run one after another.
+// CUDA's names on a CPU: a block's threads are fibers on one OS thread, switched at __syncthreads. Blocks run one after another, and
+// launches that are queued when somebody looks (shim::settle), or the next one has to wait for them.
 #pragma once
 #include "cuda-cpu/once.h"
 #include <ucontext.h>
@@ -7,7 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <algorithm>
 #include <functional>
+#include <utility>
 #include <vector>
 
 struct Index { unsigned x, y, z; };
@@ -32,7 +35,7 @@ SHIM_CODE unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 namespace shim {
 SHIM_STATE ucontext_t scheduler;
 SHIM_STATE std::vector<ucontext_t> fibers;
-enum State { running, at_block, at_warp, at_condition, ended };
+enum State { running, at_block, at_warp, at_condition, at_launches, ended };
 SHIM_STATE std::vector<State> states;
 SHIM_STATE std::vector<std::vector<char>> stacks;
 SHIM_STATE std::vector<std::function<bool()>> conditions;
@@ -59,13 +62,58 @@ SHIM_CODE bool release(unsigned from, unsigned to) {
 alignas(1024) inline unsigned char memory[227 << 10];
 inline size_t memory_bytes = 0;
 
-SHIM_CODE void launch(Index grid, unsigned threads, std::function<void()> work, size_t bytes = 0) {
-  kernel = work;
-  gridDim = grid;
+// a launch; `early`: it may begin before the launches before it have ended
+struct Launch {
+  Index grid;
+  unsigned threads;
+  std::function<void()> work;
+  size_t bytes;
+  bool early;
+};
+
+// sets the state of the block that runs in warpgroups.h aside, and gives what puts it back
+inline std::function<void()> (*keep)() = nullptr;
+
+// Runs something else in the middle of a block.
+SHIM_CODE void aside(const std::function<void()> &other) {
+  auto own_kernel = kernel;
+  auto own_fibers = std::move(fibers);
+  auto own_states = std::move(states);
+  auto own_stacks = std::move(stacks);
+  auto own_conditions = std::move(conditions);
+  const Index thread = threadIdx, block = blockIdx, grid = gridDim;
+  const unsigned self = current;
+  const size_t bytes = memory_bytes;
+  const std::vector<unsigned char> shared(memory, memory + bytes);
+  const std::function<void()> back = keep ? keep() : nullptr;
+  stacks.clear();
+  other();
+  if (back) back();
+  kernel = own_kernel;
+  fibers = std::move(own_fibers);
+  states = std::move(own_states);
+  stacks = std::move(own_stacks);
+  conditions = std::move(own_conditions);
+  threadIdx = thread, blockIdx = block, gridDim = grid;
+  current = self;
   memory_bytes = bytes;
-  for (unsigned z = 0; z < grid.z; z++) for (unsigned y = 0; y < grid.y; y++) for (unsigned x = 0; x < grid.x; x++) {
-    blockIdx = {x, y, z};
-    std::memset(memory, 0xff, bytes);
+  std::copy(shared.begin(), shared.end(), memory);
+}
+
+// Runs a launch. `before`: the launches before it, which have not run. They run when every thread of the first block waits, one of
+// them for these launches: until then the block sees what was there before. Without such a wait they run after it.
+inline unsigned launches_run = 0;
+SHIM_CODE void run(const Launch &own, std::function<void()> before) {
+  const Index grid = own.grid;
+  const unsigned threads = own.threads, blocks = grid.x * grid.y * grid.z, first = launches_run++;
+  for (unsigned n = 0; n < blocks; n++) {
+    // any block may be the first
+    const unsigned b = (first + n) % blocks;
+    kernel = own.work;
+    gridDim = grid;
+    memory_bytes = own.bytes;
+    blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
+    std::memset(memory, 0xff, own.bytes);
     fibers.assign(threads, {});
     states.assign(threads, running);
     conditions.assign(threads, {});
@@ -95,9 +143,42 @@ SHIM_CODE void launch(Index grid, unsigned threads, std::function<void()> work, 
       if (all_in(0, threads, at_block)) moved = release(0, threads);
       for (unsigned t = 0; t < threads; t++)
         if (states[t] == at_condition && conditions[t]()) moved = release(t, t + 1);
+      for (unsigned t = 0; !moved && t < threads; t++) {
+        if (states[t] != at_launches) continue;
+        if (before) aside(std::exchange(before, nullptr));
+        for (unsigned waiting = t; waiting < threads; waiting++)
+          if (states[waiting] == at_launches) release(waiting, waiting + 1);
+        moved = true;
+      }
       if (!moved) { std::fprintf(stderr, "a barrier that some threads miss\n"); std::exit(3); }
     }
   }
+  if (before) before();
+}
+
+// Launches that have not run: one that does not begin early, and those after it, which do. Each of these may do what it does before
+// it waits before any of them has done anything.
+SHIM_STATE std::vector<Launch> pending;
+SHIM_CODE void run_until(const std::vector<Launch> &launches, size_t count) {
+  if (count == 0) return;
+  const Launch &own = launches[count - 1];
+  if (own.early) return run(own, [&launches, count] { run_until(launches, count - 1); });
+  run_until(launches, count - 1);
+  run(own, nullptr);
+}
+// everything that was launched has ended
+SHIM_CODE void settle() {
+  const std::vector<Launch> launches = std::exchange(pending, {});
+  run_until(launches, launches.size());
+}
+
+SHIM_CODE void queue(Index grid, unsigned threads, std::function<void()> work, size_t bytes, bool early) {
+  if (!early) settle();
+  pending.push_back({grid, threads, std::move(work), bytes, early});
+}
+SHIM_CODE void launch(Index grid, unsigned threads, std::function<void()> work, size_t bytes = 0) {
+  settle();
+  run({grid, threads, std::move(work), bytes, false}, nullptr);
 }
 
 SHIM_CODE void wait(State where) {
@@ -129,3 +210,8 @@ SHIM_CODE float __shfl_xor_sync(unsigned mask, float value, unsigned step) {
 }
 
 SHIM_CODE void __syncthreads() { shim::wait(shim::at_block); }
+
+// launches that overlap: launches.cuh
+#define LOTRC_OWN_LAUNCHES
+SHIM_CODE void release_next() {}
+SHIM_CODE void await_launches() { shim::wait(shim::at_launches); }

@@ -4,6 +4,7 @@ import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Storage } from '../../src/backends/kernel/ir/kir.js';
 import { BOX, type MapParam, mapLengths } from '../../src/backends/kernel/ir/warpgroups.js';
 import type { Launch } from '../../src/backends/kernel/model/types.js';
+import { LAUNCHES, LAUNCHES_TEXT } from '../../src/backends/kernel/print/cuda/launches.js';
 import {
   MATRIX_UNITS,
   MATRIX_UNITS_TEXT,
@@ -23,6 +24,7 @@ function included(kernels: readonly Kernel[], change: Change = (text) => text): 
   const rings = kernels.flatMap(({ ring }) => (ring ? [ring] : []));
   return [
     { path: MATRIX_UNITS, text: change(MATRIX_UNITS_TEXT) },
+    { path: LAUNCHES, text: change(LAUNCHES_TEXT) },
     { path: PACKED_WEIGHTS, text: change(PACKED_WEIGHTS_TEXT) },
     { path: WARPGROUP_UNITS, text: change(warpgroupUnitsText(rings)) },
   ];
@@ -190,13 +192,15 @@ interface Running {
   readonly hip?: boolean;
 }
 
-interface Program extends Omit<Sequence, 'launches'> {
-  readonly calls: readonly { readonly kernel: Kernel; readonly launch: Launch }[];
+export interface Program extends Omit<Sequence, 'launches'> {
+  /** `early`: it begins before the call before it has ended */
+  readonly calls: readonly { readonly kernel: Kernel; readonly launch: Launch; readonly early?: boolean }[];
 }
 
-function runPrograms(
+/** Runs programs of kernels, of which some may begin before those before them have ended. */
+export function runPrograms(
   programs: readonly Program[],
-  { change = (text) => text, checked = false, hip = false }: Running,
+  { change = (text) => text, checked = false, hip = false }: Running = {},
 ): readonly Readonly<Record<string, Float32Array>>[] {
   const inputs: (Float32Array | Uint32Array)[] = [];
   const outputs: { readonly program: number; readonly name: string; readonly count: number }[] = [];
@@ -209,7 +213,7 @@ function runPrograms(
       inputs.push(buffers[name]!);
       return `  auto* ${pointers.get(name)} = load<${TYPES[elem]}>(${buffers[name]!.length});`;
     });
-    const launched = calls.flatMap(({ kernel, launch }, call) => {
+    const launched = calls.flatMap(({ kernel, launch, early = false }, call) => {
       const maps = (kernel.maps ?? []).map((map, at) => ({ name: `m${index}_${call}_${at}`, map }));
       const uniforms = kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`);
       const plain = kernel.buffers.filter(({ mapped }) => !mapped).map(({ name }) => pointers.get(name)!);
@@ -222,14 +226,14 @@ function runPrograms(
           const { buffer } = map.view;
           return mapText(name, map, pointers.get(buffer)!, elems.get(buffer)!, bound);
         }),
-        `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); }, ${launchBytes(kernel)});`,
+        `  shim::queue({${grid}}, ${kernel.workgroup[0]}, [=] { ${kernel.name}(${given}); }, ${launchBytes(kernel)}, ${early});`,
       ];
     });
     const saves = outs.map((name) => {
       outputs.push({ program: index, name, count: buffers[name]!.length });
       return `  save(${pointers.get(name)}, ${buffers[name]!.length});`;
     });
-    return [...loads, ...launched, ...saves];
+    return [...loads, ...launched, '  shim::settle();', ...saves];
   });
   const kernels = programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel));
   const rest = [

@@ -20,18 +20,32 @@ struct dim3 {
 typedef struct CUstream_st *cudaStream_t;
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorUnknown = 999 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
+union cudaLaunchAttributeValue {
+  char pad[64];
+  int programmaticStreamSerializationAllowed;
+};
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  cudaLaunchAttributeValue val;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes;
   cudaStream_t stream;
+  cudaLaunchAttribute *attrs;
+  unsigned numAttrs;
 };
 
 // allocations left before one fails; what is not freed at the end is a leak
 inline long shim_allocations_left = -1;
 inline long shim_held = 0;
-// launches and bytes that were set; kernels need not run to be counted
-inline long shim_launches = 0, shim_cleared = 0;
+// launches, those that may begin early, and bytes that were set; kernels need not run to be counted
+inline long shim_launches = 0, shim_early = 0, shim_cleared = 0;
 inline bool shim_counts_only = false;
+
+// launches run when somebody looks, as on a device; otherwise at once
+inline bool shim_later = false;
 
 // the current device, and the one that everything is to run on; -1: any
 inline int shim_device = 0, shim_home = -1;
@@ -49,6 +63,7 @@ SHIM_CODE cudaError_t cudaMalloc(void **memory, size_t bytes) {
   return cudaSuccess;
 }
 SHIM_CODE cudaError_t cudaFree(void *memory) {
+  shim::settle();
   if (memory) shim_held--;
   std::free(memory);
   return cudaSuccess;
@@ -58,16 +73,19 @@ SHIM_CODE cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFre
 SHIM_CODE cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
   if (shim_away()) return cudaErrorInvalidValue;
   shim_cleared += static_cast<long>(bytes);
+  shim::settle();
   std::memset(to, value, bytes);
   return cudaSuccess;
 }
 SHIM_CODE cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
   if (shim_away()) return cudaErrorInvalidValue;
+  shim::settle();
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
 SHIM_CODE cudaError_t cudaMemcpy2DAsync(void *to, size_t pitch, const void *from, size_t source_pitch, size_t width,
                                      size_t height, cudaMemcpyKind, cudaStream_t) {
+  shim::settle();
   for (size_t row = 0; row < height; row++)
     std::memcpy(static_cast<char *>(to) + row * pitch, static_cast<const char *>(from) + row * source_pitch, width);
   return cudaSuccess;
@@ -117,16 +135,30 @@ template <class... Parameters>
 static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
   return shim::allow(reinterpret_cast<const void *>(kernel), bytes);
 }
-SHIM_CODE cudaError_t cudaStreamSynchronize(cudaStream_t) { return shim_away() ? cudaErrorInvalidValue : cudaSuccess; }
+SHIM_CODE cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  shim::settle();
+  return shim_away() ? cudaErrorInvalidValue : cudaSuccess;
+}
+SHIM_CODE cudaError_t cudaDriverGetVersion(int *version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
 template <class... Parameters, class... Arguments>
 static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments... arguments) {
   const dim3 grid = config->gridDim;
   if (shim_away()) return cudaErrorInvalidValue;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
   if (config->dynamicSmemBytes > shim::allowed(reinterpret_cast<const void *>(kernel))) return cudaErrorInvalidValue;
+  bool early = false;
+  for (unsigned n = 0; n < config->numAttrs; n++) {
+    if (config->attrs[n].id != cudaLaunchAttributeProgrammaticStreamSerialization) return cudaErrorInvalidValue;
+    early = config->attrs[n].val.programmaticStreamSerializationAllowed != 0;
+  }
   shim_launches++;
+  shim_early += early;
   if (shim_counts_only) return cudaSuccess;
-  shim::launch({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); }, config->dynamicSmemBytes);
+  shim::queue({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); }, config->dynamicSmemBytes, early);
+  if (!shim_later) shim::settle();
   return cudaSuccess;
 }
 

@@ -6,6 +6,8 @@
 #include "cuda.h"
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
+#include <algorithm>
+#include <utility>
 
 #define LOTRC_OWN_WARPGROUPS
 #define LOTRC_GROUP static inline
@@ -83,6 +85,20 @@ struct Products {
 };
 SHIM_STATE Products products[1024];
 
+// a launch within another has all of this for itself
+SHIM_CODE std::function<void()> keep_units() {
+  const std::vector<unsigned char> tiles(window, window + sizeof window);
+  const std::vector<Products> own(products, products + 1024);
+  const std::vector<Box> under_way = std::exchange(boxes, {});
+  for (Products &other : products) other = {};
+  return [tiles, own, under_way] {
+    std::copy(tiles.begin(), tiles.end(), window);
+    std::copy(own.begin(), own.end(), products);
+    boxes = under_way;
+  };
+}
+inline const bool keeps_units = (keep = keep_units, true);
+
 // element (outer, k) of an operand, from its descriptor
 SHIM_CODE float element(uint64_t tile, unsigned outer, unsigned k, bool along_outer, float (*number)(uint16_t)) {
   if (tile >> 62 != 1 || (tile >> 49 & 7) != 0) wrong("wgmma: no descriptor of the 128-byte swizzle");
@@ -142,6 +158,7 @@ SHIM_CODE void bring_box(void *to, const CUtensorMap &map, unsigned row, unsigne
   std::memset(to, 0xff, 2 * own.box_rows * own.box_cols);  // NaN until it arrives
   shim::boxes.push_back({barrier, static_cast<unsigned char *>(to), own, row, col});
 }
+SHIM_CODE void await_writers() { shim::wait(shim::at_launches); }
 SHIM_CODE void begin_products() { shim::products[shim::current].begun = true; }
 SHIM_CODE void commit_products() {
   auto &own = shim::products[shim::current];

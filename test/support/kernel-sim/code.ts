@@ -152,6 +152,7 @@ export class Compiler implements Machine {
       }
       case 'ring':
       case 'feed':
+      case 'settle':
       case 'drain':
       case 'drained':
       case 'registers':

@@ -3,6 +3,7 @@ import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers
 import { leastOf } from '../../kernel/device/cuda-devices.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
+import { LAUNCHES, LAUNCHES_TEXT, overlaps } from '../../kernel/print/cuda/launches.js';
 import {
   EIGHT_NUMBERS,
   EIGHT_NUMBERS_TEXT,
@@ -23,6 +24,7 @@ import { kernelsOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { libraryHeader } from './header.js';
 import { loweredPlan } from './lower.js';
+import { overlapsOf } from './overlap.js';
 import { propertiesOf } from './properties.js';
 import { cmakeText } from './rows.js';
 import { sourceText } from './source.js';
@@ -45,10 +47,10 @@ export function cudaHost(
   const optimizer = stepOptimizer(kind);
   const least = leastOf(plan.device, architectures);
   const lowered = loweredPlan(plan, architectures);
-  const kernels = kernelsOf(lowered, PLACED.byPointer);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
-  const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const twins = twinsOf(lowered);
+  const { early, kernels } = overlapsOf(lowered, kernelsOf(lowered, PLACED.byPointer), twins);
+  const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const grouped = distinct(twins.values());
   for (const [kernels, device] of [
     [all, least],
@@ -63,7 +65,7 @@ export function cudaHost(
     { path: 'adapters.h', text: libraryHeader(lowered, kernels, optimizer) },
     {
       path: 'adapters.cu',
-      text: sourceText(lowered, kernels, twins, optimizer, steps, narrowed),
+      text: sourceText(lowered, kernels, { twins, early }, optimizer, steps, narrowed),
     },
     {
       path: 'CMakeLists.txt',
@@ -76,6 +78,7 @@ export function cudaHost(
     ...(all.some(({ eights }) => eights)
       ? [{ path: `kernels/${EIGHT_NUMBERS}`, text: EIGHT_NUMBERS_TEXT }]
       : []),
+    ...(all.some(overlaps) ? [{ path: `kernels/${LAUNCHES}`, text: LAUNCHES_TEXT }] : []),
     ...(all.some(unpacksWords) ? [{ path: `kernels/${PACKED_WEIGHTS}`, text: PACKED_WEIGHTS_TEXT }] : []),
     ...(grouped.length > 0
       ? [

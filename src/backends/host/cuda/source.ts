@@ -26,7 +26,7 @@ import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js'
 export function sourceText(
   plan: KernelPlan,
   kernels: ReturnType<typeof kernelsOf>,
-  twins: ReturnType<typeof twinsOf>,
+  { twins, early }: { readonly twins: ReturnType<typeof twinsOf>; readonly early: ReadonlySet<string> },
   optimizer: ElementwiseDef,
   steps: readonly FactorStep[],
   narrowed: readonly FactorCast[],
@@ -42,10 +42,11 @@ export function sourceText(
   const calls = (launches: readonly Launch[], indent = '  ') =>
     launches.flatMap((launch) => {
       const own = kernels.get(launch.name);
-      const call = `LOTRC_TRY(${own ? callText(own, number, plan.tokens) : productText(launch, products)});`;
+      const begins = early.has(launch.name);
+      const call = `LOTRC_TRY(${own ? callText(own, number, plan.tokens, { early: begins && !twins.has(launch.name) }) : productText(launch, products)});`;
       const twin = twins.get(launch.name);
       if (!twin) return [`${indent}${call}`];
-      const grouped = callText(twin, number, plan.tokens, maps);
+      const grouped = callText(twin, number, plan.tokens, { table: maps, early: begins });
       const used = (twin.kernel.maps ?? []).map((map) => maps.of(map, twin)).join(', ');
       return [
         `#ifdef ${SM90A}`,
@@ -59,7 +60,7 @@ export function sourceText(
     });
   return runtimeText(
     ADAPTERS_CU,
-    { ...properties, corrections, large: large.length > 0 },
+    { ...properties, corrections, large: large.length > 0, early: early.size > 0 },
     {
       prototypes: [
         ...distinct([...kernels.values(), ...narrowed, ...steps]).map(cudaPrototype),
@@ -72,7 +73,7 @@ export function sourceText(
       products: properties.library ? productTable(plan, number) : [],
       large: large.map(allowText),
       shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],
-      warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],
+      warpgroups: properties.warpgroups ? preparationText(maps, grouped, early.size > 0) : [],
       ...stepSource(optimizer, steps),
       launches: launchesText(plan, calls, updateText(optimizer, steps, number), narrowed, number),
     },
@@ -237,8 +238,13 @@ const LENGTHS: Readonly<Record<string, string>> = {
   rowBlock: 'LOTRC_ROW_BLOCK',
 };
 
-/** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first. */
-function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, table?: MapTable): string {
+/** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first; `early`: it may begin before the one before it has ended. */
+function callText(
+  bound: BoundKernel,
+  number: BufferNumbers,
+  tokens: number,
+  { table, early }: { readonly table?: MapTable; readonly early: boolean },
+): string {
   const { kernel, launch, buffers, firsts } = bound;
   const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}]`);
   const operands = kernel.buffers.flatMap(({ name, mapped }) => {
@@ -251,7 +257,7 @@ function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, tab
     return text;
   });
   const bytes = launchBytes(kernel);
-  const start = bytes > 0 ? `launch_with(${bytes}, a` : 'launch(a';
+  const start = early ? `launch_early(${bytes}, a` : bytes > 0 ? `launch_with(${bytes}, a` : 'launch(a';
   const extents = gridFor(launch, tokens).map(extentText);
   // one block for each multiprocessor, which computes tile after tile
   const grid = kernel.ring ? `blocks(a, ${extents[0]} * ${extents[1]})` : extents.join(', ');

@@ -55,11 +55,15 @@ export class MapTable {
   }
 }
 
-/** The tables and what makes the maps, after the state of the library; `kernels`: all that are for warpgroups. */
-export function preparationText(maps: MapTable, kernels: readonly Kernel[]): readonly string[] {
+/** The tables and what makes the maps, after the state of the library; `kernels`: all that are for warpgroups, `early`: some launches overlap. */
+export function preparationText(
+  maps: MapTable,
+  kernels: readonly Kernel[],
+  early: boolean,
+): readonly string[] {
   return runtimeText(
     WARPGROUPS_CU,
-    {},
+    { early },
     {
       maps: maps.rows.map((row) => `    {${row}},`),
       kernels: kernels.map(allowText),

@@ -34,7 +34,14 @@ export function hipHost(
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
-  const source = sourceText(lowered, kernels, new Map(), optimizer, steps, narrowed);
+  const source = sourceText(
+    lowered,
+    kernels,
+    { twins: new Map(), early: new Set() },
+    optimizer,
+    steps,
+    narrowed,
+  );
   const printed = all.map((kernel) => ({ path: `kernels/${kernel.name}.hip`, text: printHip([kernel]) }));
   return [
     { path: 'adapters.h', text: inHip(libraryHeader(lowered, kernels, optimizer)) },

@@ -92,7 +92,7 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
         first: [
           comment('one thread has tiles brought'),
           ...counted(registers?.[0], false),
-          { s: 'each', body: [...places, ...tiles.map((part): Stmt => ({ s: 'feed', tiles: part }))] },
+          { s: 'each', body: [...places, ...feeds(tiles)] },
         ],
         rest: [
           comment('64 rows of results for each warpgroup'),
@@ -112,6 +112,13 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
     ],
   };
 }
+
+/** The last segment is the adapter's: a launch just before may have computed its P, and is waited for there. */
+const feeds = (tiles: readonly Tiles[]): readonly Stmt[] =>
+  tiles.flatMap((part, index): Stmt[] => {
+    const last = index > 0 && index === tiles.length - 1;
+    return [...(last ? [{ s: 'settle' } as const] : []), { s: 'feed', tiles: part }];
+  });
 
 /** The maps of all operands, in order of mention and each once, and the tiles of the segments. */
 function mapped(

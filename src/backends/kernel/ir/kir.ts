@@ -144,6 +144,10 @@ export interface Kernel {
   readonly workgroup: readonly [number, number, number];
   /** workgroups that a compiler leaves registers for on a multiprocessor at once */
   readonly atOnce?: number;
+  /** the launch after it may begin once all of its workgroups have; that one waits for its end itself */
+  readonly releases?: true;
+  /** it may begin before the launches before it have ended, and waits for their end before anything else */
+  readonly settles?: true;
   /** in binding order */
   readonly buffers: readonly BufferParam[];
   readonly uniforms: readonly UniformParam[];

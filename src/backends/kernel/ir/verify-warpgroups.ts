@@ -39,6 +39,8 @@ const ALIGNED = 8;
  *    WARPGROUP_ROWS rows and one more;
  *  - the first warpgroup feeds, the others drain, both the same tiles in the same order: otherwise one of them waits
  *    for ever; sums are read after `drained`;
+ *  - what launches before may still run is waited for once, before the last tiles are fed: results, which are stored after
+ *    `drained`, then come after it too;
  *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
  *    operand needs them; a buffer that is `mapped` has no other access.
  */
@@ -63,6 +65,10 @@ export function verifyGroup(stmt: WarpgroupStmt, scope: WarpgroupScope): void {
       if (stmt.s === 'drain') sumsOf(stmt.acc, scope);
       return;
     }
+    case 'settle':
+      if (role !== 'first' || !scope.direct)
+        scope.broken(RULE, 'a wait for launches of a thread that does not feed');
+      return;
     case 'drained':
       if (role !== 'rest' || !scope.direct)
         scope.broken(RULE, 'an end of sums that not all of their threads reach');
@@ -89,9 +95,24 @@ export function verifyRoles(
     );
   if (tiles(first).join() !== tiles(rest).join())
     scope.broken(RULE, 'what is brought is not what is multiplied: one waits for the other for ever');
+  const fed = within(first).filter(({ s }) => s === 'feed' || s === 'settle');
+  const waits = fed.findIndex(({ s }) => s === 'settle');
+  if (
+    fed.filter(({ s }) => s === 'settle').length > 1 ||
+    waits === 0 ||
+    (waits > 0 && waits !== fed.length - 2)
+  )
+    scope.broken(RULE, 'launches before are not waited for between the first and the last tiles');
   const ends = within(rest).findIndex(({ s }) => s === 'drained');
   const last = within(rest).findLastIndex(({ s }) => s === 'drain');
   if (last >= 0 && ends < last) scope.broken(RULE, 'sums are read while products are under way');
+  if ([...first, ...within(rest).slice(0, Math.max(0, ends))].some(stores))
+    scope.broken(RULE, 'results are stored before all tiles have come');
+}
+
+function stores(stmt: Stmt): boolean {
+  if (stmt.s === 'for' || stmt.s === 'if' || stmt.s === 'each') return stmt.body.some(stores);
+  return stmt.s === 'store';
 }
 
 function shapeOf({ ring, workgroup }: Kernel, scope: WarpgroupScope): void {

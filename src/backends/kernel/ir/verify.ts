@@ -162,6 +162,7 @@ class Verifier {
         return;
       case 'ring':
       case 'feed':
+      case 'settle':
       case 'drain':
       case 'drained':
       case 'registers':

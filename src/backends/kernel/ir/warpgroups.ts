@@ -72,6 +72,8 @@ export interface Tiles {
 /**
  * - `ring`: makes the ring ready; all threads of a block execute it;
  * - `feed`: the first thread of a block has the copy engine load tiles, each as soon as there is room;
+ * - `settle`: that thread waits until the launches before this one have ended; what is fed from then on, and what is stored of
+ *   it, may be what they wrote or read. Of a launch that does not begin before they have ended it asks nothing;
  * - `drain`: warpgroups add the products of the same tiles to a register array, each as soon as it is there;
  * - `drained`: the sums may be read;
  * - `registers`: a warpgroup releases registers, or takes registers that another one released.
@@ -79,6 +81,7 @@ export interface Tiles {
 export type WarpgroupStmt =
   | { readonly s: 'ring' }
   | { readonly s: 'feed'; readonly tiles: Tiles }
+  | { readonly s: 'settle' }
   | { readonly s: 'drain'; readonly tiles: Tiles; readonly acc: string }
   | { readonly s: 'drained'; readonly acc: string }
   | { readonly s: 'registers'; readonly count: number; readonly more: boolean };

@@ -113,6 +113,7 @@ export class CFamily {
       }
       case 'ring':
       case 'feed':
+      case 'settle':
       case 'drain':
       case 'drained':
       case 'registers':

@@ -15,6 +15,13 @@ export const ADAPTERS_CU = `// The library over the kernels of this folder; see 
 #include <cuda.h>
 #endif
 #endif
+#if EMIT_EARLY
+
+// launches that begin before the one before them has ended; CUDA graphs keep them from 12.3 on
+#if defined(LOTRC_SM90A) && CUDART_VERSION >= 12030 && !defined(LOTRC_NO_OVERLAP)
+#define LOTRC_OVERLAP
+#endif
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -133,6 +140,9 @@ struct lotrc_adapters {
   uint32_t mapped_rows[MAP_COUNT] = {};
   void *encode = nullptr;           // what makes maps
   bool warpgroups = false;          // the device has them
+#if EMIT_EARLY
+  bool overlaps = false;            // launches may begin before the one before them has ended
+#endif
   int multiprocessors = 0;
 #endif
 #endif
@@ -240,15 +250,20 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
   return with(static_cast<Parameters>(arguments)...);
 }
 #else
-// \`bytes\`: of shared memory in addition to what the kernel declares
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                               unsigned threads, Arguments... arguments) {
+static cudaLaunchConfig_t config_of(size_t bytes, const lotrc_adapters *a, dim3 grid, unsigned threads) {
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = dim3(threads, 1, 1);
   config.dynamicSmemBytes = bytes;
   config.stream = a->stream;
+  return config;
+}
+
+// \`bytes\`: of shared memory in addition to what the kernel declares
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
+  const cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
@@ -257,6 +272,26 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
                           Arguments... arguments) {
   return launch_with(0, a, kernel, grid, threads, arguments...);
 }
+#if EMIT_EARLY
+
+// As launch_with, of a kernel that waits itself for the end of the launches before it: it may begin before.
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_early(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
+                                unsigned threads, Arguments... arguments) {
+#ifdef LOTRC_OVERLAP
+  if (a->overlaps) {
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
+    config.attrs = &early;
+    config.numAttrs = 1;
+    return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+  }
+#endif
+  return launch_with(bytes, a, kernel, grid, threads, arguments...);
+}
+#endif
 #endif
 
 // The library's device is the current one for as long as a call takes.
@@ -1329,6 +1364,13 @@ static cudaError_t prepare(lotrc_adapters *a) {
   LOTRC_TRY(allow_rings());
   a->encode = found;
   a->warpgroups = true;
+#if EMIT_EARLY
+#ifdef LOTRC_OVERLAP
+  int driver = 0;
+  LOTRC_TRY(cudaDriverGetVersion(&driver));
+  a->overlaps = driver >= 12030;
+#endif
+#endif
   return cudaSuccess;
 }
 #endif

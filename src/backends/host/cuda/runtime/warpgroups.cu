@@ -64,6 +64,13 @@ static cudaError_t prepare(lotrc_adapters *a) {
   LOTRC_TRY(allow_rings());
   a->encode = found;
   a->warpgroups = true;
+#if EMIT_EARLY
+#ifdef LOTRC_OVERLAP
+  int driver = 0;
+  LOTRC_TRY(cudaDriverGetVersion(&driver));
+  a->overlaps = driver >= 12030;
+#endif
+#endif
   return cudaSuccess;
 }
 #endif

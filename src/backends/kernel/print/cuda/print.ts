@@ -6,6 +6,7 @@ import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';
 import { WARP } from '../../ir/units.js';
 import { CFamily, type Spelling } from '../c-family.js';
+import { betweenLaunches, LAUNCHES, overlaps } from './launches.js';
 import {
   EIGHT_NUMBERS,
   MATRIX_UNITS,
@@ -62,6 +63,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   if (kernels.some(({ eights }) => eights)) includes.push(`#include "${EIGHT_NUMBERS}"`);
   if (kernels.some(({ staged }) => staged)) includes.push(`#include "${STAGED_TILES}"`);
   if (kernels.some(unpacksWords)) includes.push(`#include "${PACKED_WEIGHTS}"`);
+  if (kernels.some(overlaps)) includes.push(`#include "${LAUNCHES}"`);
   if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
   const lines = [...includes, ...(includes.length > 0 ? [''] : [])];
   if (kernels.some(usesSubgroups)) lines.push(...WARP_SUM);
@@ -73,11 +75,12 @@ export function cudaPrototype(kernel: Kernel): string {
   return `extern "C" __global__ void ${kernel.name}(${parameters(kernel).join(', ')});`;
 }
 
-function parameters({ buffers, uniforms, maps = [] }: Kernel): string[] {
+function parameters({ buffers, uniforms, maps = [], settles }: Kernel): string[] {
   const pointers = buffers.filter(({ mapped }) => !mapped);
   return [
     ...maps.map(({ name }) => `const __grid_constant__ CUtensorMap ${name}`),
-    ...pointers.map(pointer),
+    // what a launch that has not ended may write is read after the wait: no compiler may take it for constant
+    ...pointers.map((param) => pointer(param, !settles)),
     ...uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`),
   ];
 }
@@ -99,6 +102,7 @@ function cudaKernel(kernel: Kernel): string[] {
     `extern "C" __global__ void __launch_bounds__(${x * y * z}${blocks === undefined ? '' : `, ${blocks}`})`,
     `${name}(${params.join(', ')}) {`,
     ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
+    ...betweenLaunches(legal),
     ...arrays.map((array) => arrayText(array, legal)),
     ...(legal.fragments ?? []).map(
       ({ name, part, type, count }) =>
@@ -124,8 +128,8 @@ function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, kernel: Kerne
   return `  __shared__ ${kernel.fragments || kernel.staged ? '__align__(16) ' : ''}${type} ${name}[${size}];`;
 }
 
-function pointer({ name, elem, access }: BufferParam): string {
-  return `${access === 'read' ? 'const ' : ''}${ELEMENTS[elem]}* __restrict__ ${name}`;
+function pointer({ name, elem, access }: BufferParam, alone: boolean): string {
+  return `${access === 'read' ? 'const ' : ''}${ELEMENTS[elem]}* ${alone ? '__restrict__ ' : ''}${name}`;
 }
 
 function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {

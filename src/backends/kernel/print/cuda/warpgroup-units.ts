@@ -29,6 +29,8 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
       const { a, b, row, col, inner } = stmt.tiles;
       return `ring.feed${stored(stmt.tiles)}(${a.map}, ${b.map}, ${[row, col, inner].map(text).join(', ')});`;
     }
+    case 'settle':
+      return 'ring.settle();';
     case 'drain':
       return `ring.drain${stored(stmt.tiles)}(${stmt.acc}, ${text(stmt.tiles.inner)});`;
     case 'drained':

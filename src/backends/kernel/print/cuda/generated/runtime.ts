@@ -45,6 +45,31 @@ static __device__ __forceinline__ void store8(const float *from, float *to, unsi
 #endif
 `;
 
+/** ../runtime/launches.cuh */
+export const LAUNCHES_CUH = `// Launches of one stream that overlap: programmatic dependent launch, from sm_90 on; elsewhere they never do. Written by lotrc.
+#ifndef LOTRC_LAUNCHES
+#define LOTRC_LAUNCHES
+
+// A build for another machine defines LOTRC_OWN_LAUNCHES and brings these itself.
+#ifndef LOTRC_OWN_LAUNCHES
+// the next launch may begin when all blocks have been here; it waits for the end of this one itself
+static __device__ __forceinline__ void release_next() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+// until the launches before this one have ended: what they wrote is there then
+static __device__ __forceinline__ void await_launches() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+#endif
+
+#endif // LOTRC_LAUNCHES
+`;
+
 /** ../runtime/matrix_units.cuh */
 export const MATRIX_UNITS_CUH = `// Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
 #ifndef LOTRC_MATRIX_UNITS
@@ -332,6 +357,9 @@ LOTRC_GROUP void bring_box(void *to, const CUtensorMap &map, unsigned row, unsig
                :: "r"(place_of(to)), "l"(&map), "r"(place_of(barrier)), "r"(col), "r"(row) : "memory");
 }
 
+// until the launches before this one have ended, and the copy engine may read what they wrote
+LOTRC_GROUP void await_writers() { asm volatile("griddepcontrol.wait; fence.proxy.async;" ::: "memory"); }
+
 LOTRC_GROUP void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 LOTRC_GROUP void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int PENDING>
@@ -419,6 +447,12 @@ struct Ring {
         for (unsigned n = 0; n < COLS; n += 64) bring_box(to_b + n * 128, b, k, col + n, &full[stage]);
       next();
     }
+  }
+
+  // Before what launches before this one may have written. Tiles of it are multiplied after they have come, and results are stored
+  // after that: no other thread waits.
+  LOTRC_INSIDE void settle() {
+    if (threadIdx.x == 0) await_writers();
   }
 
   // Adds the products of the same tiles to the 64 x COLS results of a warpgroup.

@@ -51,6 +51,9 @@ LOTRC_GROUP void bring_box(void *to, const CUtensorMap &map, unsigned row, unsig
                :: "r"(place_of(to)), "l"(&map), "r"(place_of(barrier)), "r"(col), "r"(row) : "memory");
 }
 
+// until the launches before this one have ended, and the copy engine may read what they wrote
+LOTRC_GROUP void await_writers() { asm volatile("griddepcontrol.wait; fence.proxy.async;" ::: "memory"); }
+
 LOTRC_GROUP void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 LOTRC_GROUP void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int PENDING>
@@ -138,6 +141,12 @@ struct Ring {
         for (unsigned n = 0; n < COLS; n += 64) bring_box(to_b + n * 128, b, k, col + n, &full[stage]);
       next();
     }
+  }
+
+  // Before what launches before this one may have written. Tiles of it are multiplied after they have come, and results are stored
+  // after that: no other thread waits.
+  LOTRC_INSIDE void settle() {
+    if (threadIdx.x == 0) await_writers();
   }
 
   // Adds the products of the same tiles to the 64 x COLS results of a warpgroup.
