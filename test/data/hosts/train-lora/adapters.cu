@@ -161,15 +161,20 @@ static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows +
   return static_cast<char *>(a->buffer[buffer]) + first * element_bytes(buffer);
 }
 
-// `bytes`: of shared memory in addition to what the kernel declares
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                               unsigned threads, Arguments... arguments) {
+static cudaLaunchConfig_t config_of(size_t bytes, const lotrc_adapters *a, dim3 grid, unsigned threads) {
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = dim3(threads, 1, 1);
   config.dynamicSmemBytes = bytes;
   config.stream = a->stream;
+  return config;
+}
+
+// `bytes`: of shared memory in addition to what the kernel declares
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
+  const cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
