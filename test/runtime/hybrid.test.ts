@@ -9,6 +9,7 @@ import { encodeModel } from '../../src/ir/onnx/writer.js';
 import { chromium } from '../support/browser.js';
 import { done, textClassifier } from '../support/classifier.js';
 import { EVERYTHING } from '../support/everything.js';
+import { compileHosts } from '../support/host.js';
 import { writeNoisy } from '../support/noisy-adapter.js';
 import { f32, relativeError, runOrt, type Tensor } from '../support/ort.js';
 import { packedModel } from '../support/packed-layers.js';
@@ -87,6 +88,12 @@ test.skipIf(browser === null)(
       '--segments',
     ];
     await done('emit', 'wgsl', at('held.onnx'), ...emitting);
+    // the types of the module and of what runs it are right
+    const files = ['index.ts', 'model.ts'].map((path) => ({
+      path,
+      text: readFileSync(at(`gpu/${path}`), 'utf8'),
+    }));
+    rmSync(compileHosts([files]).folder, { recursive: true });
     const feeds = { x: f32([5, 72], 3), z: f32([5, 72], 4) };
     const { outputs } = await onPage(feeds, 5, '/swapped.safetensors', []);
     const wanted: Record<string, string> = {

@@ -87,7 +87,7 @@ describe('storage', () => {
   });
 
   test.each([
-    ['MatMulNBits', fourBits, /its weight is packed, and only kernels of `lotrc emit cuda` unpack it/],
+    ['MatMulNBits', fourBits, /its weight is packed, and kernels for this device do not unpack it/],
     ['MatMulInteger', eightBits, /its weight is quantised \(\S+, i8\); kernels unpack those of MatMulNBits/],
   ])('LOTR6002: a weight in whole numbers (%s)', (_, layer, why) => {
     const graph = new Graph('layers');

@@ -164,7 +164,7 @@ function layerOf(
   const packed = packedWeight(node, stored);
   if (typeof packed === 'string') return packed;
   if (packed && !unpacks)
-    return 'its weight is packed, and only kernels of `lotrc emit cuda` unpack it: train with `lotrc emit onnx-train` elsewhere';
+    return 'its weight is packed, and kernels for this device do not unpack it: use `lotrc emit cuda` or `lotrc emit wgsl`, or train it with `lotrc emit onnx-train`';
   if (!packed && stored.data.shape.length !== 2) return 'it is a convolution';
   const dtype = layerType(node);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;

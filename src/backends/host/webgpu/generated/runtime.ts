@@ -673,6 +673,7 @@ import {
   type BufferLayout,
   type BufferName,
   FACTORS,
+  type NumbersName,
   PACKED,
   type Places,
   REGIONS,
@@ -689,6 +690,7 @@ import { DESCRIPTION, INPUTS, OUTPUTS, SEGMENTS, type Segment, TRAINED, WEIGHTS_
 //-   type BufferName,
 //-   createAdapters,
 //-   FACTORS,
+//-   type NumbersName,
 // #if EMIT_PACKED
 //-   PACKED,
 // #endif
@@ -896,7 +898,7 @@ function modelOn(
 }
 
 /** The buffers of the values that kernels write. */
-const BUFFER_OF: ReadonlyMap<string, BufferName> = new Map(
+const BUFFER_OF: ReadonlyMap<string, NumbersName> = new Map(
   SEGMENTS.flatMap(({ regions }) =>
     regions.flatMap(({ index, y }) =>
       y.map((name, at) => [name, REGIONS[index as RegionIndex]!.y[at]!] as const),
@@ -1040,6 +1042,7 @@ export interface BufferLayout {
   readonly shape: readonly Extent[];
 }
 export type BufferName = 'x_0' | 'rowAdapter';
+export type NumbersName = BufferName;
 export declare const BUFFERS: Readonly<Record<BufferName, BufferLayout>>;
 export declare const BUFFER_NAMES: readonly BufferName[];
 

@@ -6,6 +6,7 @@ import {
   type BufferLayout,
   type BufferName,
   FACTORS,
+  type NumbersName,
   PACKED,
   type Places,
   REGIONS,
@@ -22,6 +23,7 @@ import { DESCRIPTION, INPUTS, OUTPUTS, SEGMENTS, type Segment, TRAINED, WEIGHTS_
 //-   type BufferName,
 //-   createAdapters,
 //-   FACTORS,
+//-   type NumbersName,
 // #if EMIT_PACKED
 //-   PACKED,
 // #endif
@@ -229,7 +231,7 @@ function modelOn(
 }
 
 /** The buffers of the values that kernels write. */
-const BUFFER_OF: ReadonlyMap<string, BufferName> = new Map(
+const BUFFER_OF: ReadonlyMap<string, NumbersName> = new Map(
   SEGMENTS.flatMap(({ regions }) =>
     regions.flatMap(({ index, y }) =>
       y.map((name, at) => [name, REGIONS[index as RegionIndex]!.y[at]!] as const),

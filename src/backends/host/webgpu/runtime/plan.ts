@@ -13,6 +13,7 @@ export interface BufferLayout {
   readonly shape: readonly Extent[];
 }
 export type BufferName = 'x_0' | 'rowAdapter';
+export type NumbersName = BufferName;
 export declare const BUFFERS: Readonly<Record<BufferName, BufferLayout>>;
 export declare const BUFFER_NAMES: readonly BufferName[];
 
