@@ -1,7 +1,7 @@
 """Holds emitted libraries and their peers to float64. What is wrong is not timed."""
 import torch
 
-from peers import textbook
+from peers import Base, textbook
 
 # largest error that rounding of the operands explains
 BOUNDS = {"f32": 1e-5, "tf32": 2e-3, "f16": 2e-3, "bf16": 1e-2}
@@ -72,3 +72,16 @@ def check_peer(peer, problem):
     """The same of a peer."""
     rows = problem.module.REGIONS
     return problem.worst(problem.run(lambda number, x, factors: peer(rows[number], problem.weights, factors, x)))
+
+
+def base_error(base, problem):
+    """Largest error of layers without adapters, and of their gradient of x."""
+    errors = []
+    for row, x, dys in zip(problem.module.REGIONS, problem.inputs, problem.dys):
+        own, wide = ({name: value.to(kind) for name, value in problem.weights.items()} for kind in (x.dtype, torch.float64))
+        exact = Base()
+        errors += [error(y, w) for y, w in zip(base.forward(row, own, x), exact.forward(row, wide, x.double()))]
+        if problem.backward:
+            found = base.backward(row, own, x, dys)
+            errors.append(error(found, exact.backward(row, wide, x.double(), [dy.double() for dy in dys])))
+    return max(errors)

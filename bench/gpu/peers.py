@@ -41,8 +41,18 @@ def addmm(row, weights, factors, x):
 def triton_layers(row, weights, factors, x):
     import triton_peer
 
-    rows = [(*_base(layer, weights, x), [factors[name] for name in layer["factors"]]) for layer in row["layers"]]
-    return triton_peer.layers(x, row["scale"], rows)
+    return triton_peer.layers(x, row["scale"], _triton_rows(row, weights, factors, x))
+
+
+def fused_layers(row, weights, factors, x):
+    import triton_peer
+    from triton_persistent import expand
+
+    return triton_peer.layers(x, row["scale"], _triton_rows(row, weights, factors, x), expand)
+
+
+def _triton_rows(row, weights, factors, x):
+    return [(*_base(layer, weights, x), [factors[name] for name in layer["factors"]]) for layer in row["layers"]]
 
 
 def peers(names):
@@ -58,26 +68,55 @@ def peers(names):
             compiled = {}
             found[name] = lambda row, *rest, compiled=compiled: compiled.setdefault(
                 id(row), torch.compile(lambda *given: textbook(row, *given), dynamic=False))(*rest)
-        else:
+        elif name in ("triton", "fused"):
             try:
                 import triton_peer  # noqa: F401
 
-                found[name] = triton_layers
+                found[name] = triton_layers if name == "triton" else fused_layers
             except Exception as error:  # a broken installation may raise anything
                 why[name] = f"no Triton: {type(error).__name__}: {error}"
     return found, why
 
 
-def base_forward(row, weights, x):
-    """The layers without adapters."""
-    return [x @ w if bias is None else torch.addmm(bias, x, w)
-            for w, bias in (_base(layer, weights, x) for layer in row["layers"])]
+class Base:
+    """The layers without adapters: products of PyTorch, which are cuBLAS's."""
+
+    def product(self, x, w, bias=None, out=None):
+        """x w + bias, or x w added to `out`."""
+        if out is not None:
+            return out.addmm_(x, w)
+        return x @ w if bias is None else torch.addmm(bias, x, w)
+
+    def forward(self, row, weights, x):
+        return [self.product(x, w, bias=bias) for w, bias in (_base(layer, weights, x) for layer in row["layers"])]
+
+    def backward(self, row, weights, x, dys):
+        """The gradient of x."""
+        total = None
+        for layer, dy in zip(row["layers"], dys):
+            w, _ = _base(layer, weights, x)
+            total = self.product(dy, w.T, out=total)
+        return total
 
 
-def base_backward(row, weights, x, dys):
-    """The gradient of x without adapters."""
-    total = None
-    for layer, dy in zip(row["layers"], dys):
-        w, _ = _base(layer, weights, x)
-        total = dy @ w.T if total is None else total.addmm_(dy, w.T)
-    return total
+class PersistentBase(Base):
+    """The same in a persistent kernel."""
+
+    def product(self, x, w, bias=None, out=None):
+        from triton_persistent import expand
+
+        return expand(x, w, bias=bias, out=out)
+
+
+def bases(names, problem):
+    """Ways to compute the layers without adapters by name, the largest error of each that is not cuBLAS, and why others are left out."""
+    found, errors, why = {"base": Base()}, {}, {}
+    if "persistent" in names:
+        from checks import base_error
+
+        try:
+            errors["persistent"] = base_error(PersistentBase(), problem)
+            found["persistent"] = PersistentBase()
+        except Exception as error:  # no Triton, or matrices that its descriptors do not take
+            why["persistent"] = f"{type(error).__name__}: {str(error).strip()[:200]}"
+    return found, errors, why

@@ -49,6 +49,9 @@ EDGES = (
     {"inputs": 264, "outputs": 136, "layers": 2, "rank": 16, "tokens": 200, "form": "bordered"},
     {"inputs": 33, "outputs": 29, "layers": 2, "rank": 5, "tokens": 41, "form": "bordered", "dtype": "f32"},
 )
+# columns beside the library and its module
+PEERS = ("torch", "addmm", "compiled", "triton", "fused", "persistent", "bordered")
+TRITON = ("triton", "fused", "persistent")
 # rows up to which one launch per layer is open
 FEW = 64
 
@@ -128,19 +131,30 @@ class Timed:
         self.why |= why
 
 
-def measure(case, library, module, number, found, weights, factors, args):
+@dataclasses.dataclass
+class Columns:
+    """What is timed in a case beside PyTorch's module: libraries by name (`lotrc`, `bordered`), the layers without adapters
+    (`base`, `persistent`) and peers."""
+
+    libraries: dict
+    bases: dict
+    peers: dict
+
+
+def measure(case, columns, module, number, weights, factors, args):
     """Times of one region: forward, and forward with backward where the library trains."""
     import torch
     from checks import type_of
-    from peers import base_backward, base_forward
 
+    library, found = columns.libraries["lotrc"], columns.peers
     row = module.REGIONS[number]
     kind = type_of(module, row)
     noise = lambda name: torch.randn(case.tokens, module.BUFFERS[name][1], device=args.device, dtype=kind)
     x, dys = noise(row["x"]).requires_grad_(), [noise(name) for name in row["y"]]
     timed = Timed(case, args)
-    forward = {"base": lambda: base_forward(row, weights, x), "lotrc": lambda: library.forward(number),
-               "module": lambda: library(number, x)}
+    forward = {name: lambda base=base: base.forward(row, weights, x) for name, base in columns.bases.items()}
+    forward |= {name: lambda one=one: one.forward(number) for name, one in columns.libraries.items()}
+    forward["module"] = lambda: library(number, x)
     forward |= {name: lambda peer=peer: peer(row, weights, factors, x) for name, peer in found.items()}
     with torch.no_grad():
         timed.take("forward", forward)
@@ -148,19 +162,20 @@ def measure(case, library, module, number, found, weights, factors, args):
         return timed
     both = lambda layers: lambda: torch.autograd.backward(layers(), dys)
     with torch.no_grad():
-        without = lambda: (base_forward(row, weights, x), base_backward(row, weights, x, dys))
-        timed.take("step", {"base": without, "lotrc": lambda: library.step(number)})
+        steps = {name: lambda base=base: (base.forward(row, weights, x), base.backward(row, weights, x, dys))
+                 for name, base in columns.bases.items()}
+        timed.take("step", steps | {name: lambda one=one: one.step(number) for name, one in columns.libraries.items()})
     steps = {"module": both(lambda: library.fresh(number, x))}
     timed.take("step", steps | {name: both(lambda peer=peer: peer(row, weights, factors, x)) for name, peer in found.items()})
     return timed
 
 
-def measure_blocks(case, library, module, found, weights, factors, args):
+def measure_blocks(case, columns, module, weights, factors, args):
     """Times of a step over all regions, every forward pass before the first backward pass, as in a model."""
     import torch
     from checks import type_of
-    from peers import base_backward, base_forward
 
+    library, found = columns.libraries["lotrc"], columns.peers
     regions = module.REGIONS
     noise = lambda name, row: torch.randn(case.tokens, module.BUFFERS[name][1], device=args.device, dtype=type_of(module, row))
     xs = [noise(row["x"], row).requires_grad_() for row in regions]
@@ -171,15 +186,16 @@ def measure_blocks(case, library, module, found, weights, factors, args):
         for y, dy in reversed(list(zip(ys, dys))):
             torch.autograd.backward(y, dy)
 
-    def without():
+    def without(base):
         for row, x in zip(regions, xs):
-            base_forward(row, weights, x)
+            base.forward(row, weights, x)
         for row, x, dy in zip(regions, xs, dys):
-            base_backward(row, weights, x, dy)
+            base.backward(row, weights, x, dy)
 
     timed = Timed(case, args)
     with torch.no_grad():
-        timed.take("step", {"base": without, "lotrc": library.step_all})
+        steps = {name: lambda base=base: without(base) for name, base in columns.bases.items()}
+        timed.take("step", steps | {name: one.step_all for name, one in columns.libraries.items()})
     steps = {"module": lambda: (library.forget(), step(library))}
     steps |= {name: lambda peer=peer: step(lambda number, x: peer(regions[number], weights, factors, x)) for name, peer in found.items()}
     timed.take("step", steps)
@@ -190,7 +206,7 @@ def run_case(case, folder, args):
     """Rows of a library, one for each kind of region; a wrong library has rows with its error and no times."""
     import torch
     from checks import BOUNDS, CUT, Problem, check_library, check_peer, type_of
-    from peers import peers
+    from peers import bases, peers
 
     module = tables(folder)
     made = build(folder, args.device, arch_of(args)) if args.library is None else args.library.resolve()
@@ -201,17 +217,35 @@ def run_case(case, folder, args):
     bound = BOUNDS[case.kind]
     errors = {"lotrc": check_library(library, problem)}
     good = errors["lotrc"] < bound
-    found, skipped = peers(args.peers)
+    limit = lambda name: CUT if name in TRITON and args.device == "cpu" and case.dtype == "bf16" else bound
+    # a product of few rows has fewer tiles than there are programs
+    asked = [name for name in args.peers if name not in ("fused", "persistent") or case.tokens > FEW]
+    found, skipped = peers(asked)
+    libraries = {"lotrc": library}
+    if has_bordered(case, args):
+        try:
+            libraries["bordered"] = bordered_library(case, folder.parent, args)
+            errors["bordered"] = check_library(libraries["bordered"], problem)
+        except (Missing, RuntimeError, OSError) as error:
+            skipped["bordered"] = f"{str(error).strip()[:200]}"
+    without, own_errors, why = bases(asked, problem)
+    errors |= own_errors
+    skipped |= why
     for name, peer in list(found.items()):
         try:
             errors[name] = check_peer(peer, problem)
-            limit = CUT if name == "triton" and args.device == "cpu" and case.dtype == "bf16" else bound
-            if not errors[name] < limit:
+            if not errors[name] < limit(name):
                 skipped[name] = f"wrong by {errors[name]:.1e} in {case.name}"
         except Exception as error:  # a peer that does not run is no peer; the others go on
             skipped[name] = f"{type(error).__name__}: {str(error).strip()[:200]}"
         if name in skipped:
             del found[name]
+    for name in ("bordered", "persistent"):
+        if not errors.get(name, 0) < limit(name):
+            skipped[name] = f"wrong by {errors[name]:.1e} in {case.name}"
+            for columns in (libraries, without):
+                columns.pop(name, None)
+    columns = Columns(libraries, without, found)
     print(f"{case.name}: largest relative errors against float64: "
           + ", ".join(f"{name} {value:.1e}" for name, value in errors.items()), file=sys.stderr)
     if not good:
@@ -230,13 +264,27 @@ def run_case(case, folder, args):
         seen.add(shape)
         rank = module.FACTORS[region["factors"][0]][0][3]
         own = dataclasses.replace(case, rank=rank)
-        timed = measure(case, library, module, number, found, weights, factors, args) if good and args.timed else None
+        timed = measure(case, columns, module, number, weights, factors, args) if good and args.timed else None
         rows.append(row_of(own, number, len(region["y"]), shape, errors, skipped, timed))
     if good and args.timed and case.blocks > 1:
-        timed = measure_blocks(case, library, module, found, weights, factors, args)
+        timed = measure_blocks(case, columns, module, weights, factors, args)
         layers = sum(len(region["y"]) for region in module.REGIONS)
         rows.append(row_of(dataclasses.replace(case, rank=rank), "all", layers, shape, errors, skipped, timed))
     return [row | {"good": good, "device bytes": held, "clocks": clocks(args.device)} for row in rows]
+
+
+def has_bordered(case, args):
+    """Whether the same layers as calls of cuBLASLt are a column of a case: a library of its own."""
+    return "bordered" in args.peers and case.purpose == "train" and case.form == "split" and args.library is None and not args.edges
+
+
+def bordered_of(case):
+    return dataclasses.replace(case, form="bordered")
+
+
+def bordered_library(case, work, args):
+    folder = emit(bordered_of(case), work, arch_of(args), args)
+    return Trained(build(folder, args.device, arch_of(args)), tables(folder), case.tokens, args.device)
 
 
 def free_bytes(device):
@@ -282,11 +330,12 @@ def parse():
     parser.add_argument("--tf32", action="store_true", help="float32 products on matrix units")
     parser.add_argument("--schedules", type=pathlib.Path, help="rows that tune.py wrote")
     parser.add_argument("--arch", help="as nvcc spells it; that of this GPU")
-    parser.add_argument("--peers", default="torch,addmm,triton", type=lambda text: text.split(","))
+    parser.add_argument("--peers", default="torch,addmm,triton,fused,persistent,bordered", type=lambda text: text.split(","))
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--graphs", default="on", choices=["on", "off"],
                         help="time CUDA graphs of several calls, so that no column waits for its host program")
     parser.add_argument("--limit", type=int, default=180, help="seconds after which a case is ended")
+    parser.add_argument("--total", type=int, default=480, help="seconds for all cases; the output names those that were left out")
     parser.add_argument("--profile", action="store_true", help="also the time of each kernel of the library, in the JSON")
     parser.add_argument("--flush", action="store_true", help="wipe the second-level cache before each call (not within a graph)")
     parser.add_argument("--json", type=pathlib.Path, help="write the results there")
@@ -305,8 +354,8 @@ def parse():
         parser.error("give one of: a model, --shape, --grid, --edges, --folder with --library")
     if (args.emit_only or args.build_only) and args.work is None:
         parser.error("--emit-only and --build-only need --work FOLDER")
-    if set(args.peers) - {"torch", "addmm", "compiled", "triton"}:
-        parser.error("--peers are torch, addmm, compiled and triton")
+    if set(args.peers) - set(PEERS):
+        parser.error(f"--peers are {', '.join(PEERS)}")
     args.timed = args.device == "cuda" and not args.edges
     return args
 
@@ -345,15 +394,19 @@ def run_here(case, folder, args):
         return run_case(case, folder, args)
 
 
-def run_apart(case, folder, args):
+class NoEnd(Missing):
+    """A case that was ended."""
+
+
+def run_apart(case, folder, args, limit):
     """Rows of a case, from a process of its own: an error that the device keeps, or a hang, ends that process alone."""
     result = folder / "rows.json"
     result.unlink(missing_ok=True)
     command = [sys.executable, __file__, *sys.argv[1:], "--work", folder.parent, "--case", case.name]
     try:
-        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, timeout=args.limit)
+        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        raise Missing(f"no end after {args.limit} seconds") from None
+        raise NoEnd(f"no end after {limit:.0f} seconds") from None
     if not result.exists():
         raise Missing(f"its process ended with {done.returncode}")
     return json.loads(result.read_text())
@@ -370,6 +423,12 @@ def emit_all(cases, work, args):
     """The folder of each case; models are large, made again in seconds, and deleted."""
     folders = {case.name: args.folder or emit(case, work, arch_of(args), args) for case in cases}
     for case in cases:
+        if has_bordered(case, args):
+            try:
+                folders[bordered_of(case).name] = emit(bordered_of(case), work, arch_of(args), args)
+            except Missing as error:  # the case says so too
+                print(f"{bordered_of(case).name}: {error}", file=sys.stderr)
+    for case in cases:
         if case.model is None:
             for generated in work.glob(f"{case.source}.lotr.onnx*"):
                 generated.unlink()
@@ -379,7 +438,7 @@ def emit_all(cases, work, args):
 def run_all(args, work):
     from report import text, write_json
 
-    rows, failed = [], 0
+    rows, failed, left, start = [], 0, [], time.monotonic()
     cases = list(cases_of(args))
     if args.folder:
         cases = [dataclasses.replace(case, model=args.folder) for case in cases]
@@ -398,12 +457,20 @@ def run_all(args, work):
 
     def rows_of(case):
         began = time.monotonic()
+        rest = args.total - (began - start) if args.timed else args.limit
+        if rest <= 0:
+            left.append(case.name)
+            return [], None
         try:
             apart = args.device == "cuda" and args.folder is None
-            found = (run_apart if apart else run_here)(case, folders[case.name], args)
+            folder = folders[case.name]
+            found = run_apart(case, folder, args, min(args.limit, rest)) if apart else run_here(case, folder, args)
             return [row | {"seconds": time.monotonic() - began} for row in found], None
         except (Missing, RuntimeError) as error:
             # what PyTorch and the library raise too: no memory, a device that is lost
+            if isinstance(error, NoEnd) and rest < args.limit:
+                left.append(case.name)
+                return [], None
             return [], f"{case.name}: {error}"
 
     # what is timed has the device to itself
@@ -419,6 +486,8 @@ def run_all(args, work):
             write_json(args.json, rows, machine)
     if rows:
         print(text(rows, machine))
+    if left:
+        print(f"\nleft out, because {args.total} seconds were over (--total): {', '.join(left)}")
     return failed == 0 and all(row["good"] for row in rows)
 
 

@@ -177,16 +177,17 @@ class _Layers(torch.autograd.Function):
     """y of some layers that read one x and share R; `operands` are W and bias of each, then L' of each. W is frozen."""
 
     @staticmethod
-    def forward(ctx, x, r, count, *operands):
+    def forward(ctx, x, r, count, expand, *operands):
         bases, ups = operands[: 2 * count], operands[2 * count :]
         p = shrink(x, r)
-        ctx.bases = bases[0::2]
+        ctx.bases, ctx.expand = bases[0::2], expand
         ctx.save_for_backward(x, r, p, *ups)
         return tuple(expand(x, w, p, up, bias) for w, bias, up in zip(bases[0::2], bases[1::2], ups))
 
     @staticmethod
     def backward(ctx, *dys):
         x, r, p, *ups = ctx.saved_tensors
+        expand = ctx.expand
         dp = None
         for dy, up in zip(dys, ups):
             dp = shrink(dy, up.T, dp)
@@ -196,11 +197,12 @@ class _Layers(torch.autograd.Function):
                 dx = expand(dy, w.T, dp, r.T, out=dx) if at == 0 else expand(dy, w.T, out=dx)
         dr = over_tokens(dp, x).T.to(r.dtype)
         dups = [over_tokens(p, dy).to(up.dtype) for dy, up in zip(dys, ups)]
-        return (dx, dr, None, *[None] * (2 * len(ups)), *dups)
+        return (dx, dr, None, None, *[None] * (2 * len(ups)), *dups)
 
 
-def layers(x, scale, rows):
-    """y of every layer. rows: (W (in, out), bias or None, factors) each; layers with the same first factor share x R."""
+def layers(x, scale, rows, expand=expand):
+    """y of every layer. rows: (W (in, out), bias or None, factors) each; layers with the same first factor share x R. `expand`: what
+    multiplies base and rank in one sum."""
     shared = {}
     for number, (_, _, factors) in enumerate(rows):
         shared.setdefault(id(factors[0]), []).append(number)
@@ -213,6 +215,6 @@ def layers(x, scale, rows):
             bases += [w, bias]
             ups.append((scale * up).to(x.dtype))
         first = rows[numbers[0]][2][0].to(x.dtype)
-        for number, y in zip(numbers, _Layers.apply(x, first, len(numbers), *bases, *ups)):
+        for number, y in zip(numbers, _Layers.apply(x, first, len(numbers), expand, *bases, *ups)):
             ys[number] = y
     return ys
