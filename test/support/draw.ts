@@ -22,13 +22,14 @@ const INPUTS: readonly Sketch['inputs'][] = [
 const DEVICES = {
   webgpu: ['webgpu-laptop', 'apple-m1', 'intel-xe'],
   cuda: ['h100', 'a100', 'rtx-5090'],
+  hip: ['mi300x', 'mi250x', 'rx-7900-xtx'],
 } as const;
 
 /** Most multiplications that a drawn case may cost, as far as they are known in advance. */
 const MOST = 2e6;
 
 /** Layers, a device and a strategy at random, the same for a seed; small enough to be interpreted in a moment. */
-export function draw(seed: number, api: 'webgpu' | 'cuda'): Drawn {
+export function draw(seed: number, api: keyof typeof DEVICES): Drawn {
   for (let attempt = 0; ; attempt++) {
     const drawn = once(seed, attempt, api);
     const { sketch, options } = drawn;
@@ -42,7 +43,7 @@ export function draw(seed: number, api: 'webgpu' | 'cuda'): Drawn {
   }
 }
 
-function once(seed: number, attempt: number, api: 'webgpu' | 'cuda'): Drawn {
+function once(seed: number, attempt: number, api: keyof typeof DEVICES): Drawn {
   let state = (Math.imul(seed, 2654435761) + 7919 * attempt + 97) >>> 0;
   const below = (count: number): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -1,4 +1,5 @@
 import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
+import { loweredForHip } from '../../src/backends/host/hip/lower.js';
 import { trainedOf } from '../../src/backends/host/shared/steps.js';
 import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/shared/tables.js';
 import { loweredWgsl } from '../../src/backends/host/webgpu/lower.js';
@@ -69,11 +70,18 @@ function erf(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * sum;
 }
 
+/** The plan that is emitted, by what its kernels are written for. */
+const LOWERED: Readonly<Record<string, (plan: KernelPlan) => KernelPlan>> = {
+  webgpu: (plan) => loweredWgsl(plan),
+  cuda: (plan) => loweredPlan(plan),
+  hip: loweredForHip,
+};
+
 /** Plans a sketch, and computes what a step must give. */
 export function wholePlan(sketch: Sketch, options: PlanOptions): WholePlan {
   const contraction = contractionOf(sketch);
   const chosen = choose(contraction, options);
-  const plan = options.device.api === 'cuda' ? loweredPlan(chosen) : loweredWgsl(chosen);
+  const plan = LOWERED[options.device.api]!(chosen);
   const { tokens, adapters, dtype } = plan;
   const rowBlock = rowBlockOf(plan);
   const bound = { M: tokens, rowBlock, rowBlocks: Math.ceil(tokens / rowBlock) };

@@ -7,7 +7,7 @@ export const nothingToPlan = defineCode<{ why: string }>({
   severity: 'error',
   title: 'lotrc has no kernels for the adapted layers',
   explain:
-    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16, with CUDA also in 4 or 8 bits ' +
+    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16, with CUDA and HIP also in 4 or 8 bits ' +
     '(MatMulNBits), and an adapter of ' +
     'which no factor spans both the inputs and the outputs of the layer. ' +
     'The rewritten model itself runs in any ONNX runtime.',

@@ -3,6 +3,7 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
+import { hipHost } from '../../../src/backends/host/hip/hip.js';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
 import type { AdaptedLayers } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
@@ -16,7 +17,7 @@ import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { tensorsOf } from '../../support/two-passes.js';
 
-const device = profile('h100', 'cuda');
+const [device, amd] = [profile('h100', 'cuda'), profile('mi300x', 'hip')];
 const NONE = 0xffffffff;
 const MOST = 16;
 const ADAPTERS = [
@@ -33,8 +34,15 @@ const BATCHES = [
   Array.from({ length: 33 }, (_, row) => [4, 0, NONE, 2, 1, 3][(7 * row + 3) % 6]!),
 ];
 
-const planFor = (found: AdaptedLayers, dtype: KernelDtype): KernelPlan =>
-  choose(found, { device, tokens: 33, purpose: 'serve', adapters: ADAPTERS.length, mostRank: MOST, dtype });
+const planFor = (found: AdaptedLayers, dtype: KernelDtype, on = device): KernelPlan =>
+  choose(found, {
+    device: on,
+    tokens: 33,
+    purpose: 'serve',
+    adapters: ADAPTERS.length,
+    mostRank: MOST,
+    dtype,
+  });
 
 /** The layers with an adapter of another rank and scale. */
 function withAdapter(found: AdaptedLayers, rank: number, scale: number): AdaptedLayers {
@@ -62,16 +70,21 @@ interface Case {
   readonly layers: Layers;
   readonly dtype: KernelDtype;
   readonly bound: number;
+  readonly hip?: true;
 }
 const CASES: readonly (readonly [string, Case])[] = [
   ['lotr, odd widths', { spec: LOTR, layers: { in: 131, out: 11, rank: 5 }, dtype: 'f32', bound: 2e-6 }],
   ['lora in bfloat16', { spec: LORA, layers: { in: 24, out: 520, rank: 5 }, dtype: 'bf16', bound: 1e-2 }],
+  [
+    'lotr in float16, for HIP',
+    { spec: LOTR, layers: { in: 24, out: 40, rank: 5 }, dtype: 'f16', bound: 2e-3, hip: true },
+  ],
 ];
 describe.skipIf(!hasCompiler('g++'))('rows with adapters of their own, in the C library', () => {
-  const agrees = (_: string, { spec, layers, dtype, bound }: Case) => {
+  const agrees = (_: string, { spec, layers, dtype, bound, hip }: Case) => {
     const found = contraction(spec, undefined, layers);
-    const plan = planFor(found, dtype);
-    const files = cudaHost(plan, ['sm_80']);
+    const plan = planFor(found, dtype, hip ? amd : device);
+    const files = hip ? hipHost(plan, ['gfx942']) : cudaHost(plan, ['sm_80']);
     const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
     const adapters = ADAPTERS.map(({ rank }, n) => factorsOf(plan, rank, 20 + 30 * n));
     const inputs = BATCHES.map((rows, n) => ({

@@ -17,6 +17,7 @@ import { compileHost, compileKernels, hasHip } from '../../support/hip.js';
 import { contraction, type Layers, reference, STEPPING } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { packedContraction } from '../../support/packed-layers.js';
 import { allPlaces, EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('mi300x', 'hip');
@@ -181,6 +182,27 @@ describe.skipIf(!hasHip())('clang', () => {
           expect(text, name).toMatch(/ds_(write|store)_b128/);
         }
       }
+    },
+  );
+
+  test.skipIf(!EVERYTHING).each([
+    ['rows with adapters of their own', { adapters: 32, mostRank: 16 }, null],
+    ['several adapters in a batch', { adapters: 3 }, null],
+    ['packed weights', {}, { bits: 4, block: 32, scales: 'f32', zeros: 'u8' }],
+  ] as const)(
+    'compiles kernels of %s without registers in memory',
+    { timeout: 300_000 },
+    (_, batch, packed) => {
+      const sketch = { factors: 3, in: 1024, out: 1024, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
+      const found = packed ? packedContraction(LOTR, packed) : contractionOf(sketch);
+      const plan = choose(found, { device, tokens: 64, purpose: 'serve', dtype: 'bf16', ...batch });
+      const files = hipHost(plan, ['gfx1100']);
+      const some = files.flatMap(({ path }) => (/^kernels\/.*\.hip$/.test(path) ? [path] : []));
+      const kernels = compileKernels(files, some, 'gfx1100');
+      expect(kernels.map(({ name, scratch }) => [name, scratch])).toEqual(
+        kernels.map(({ name }) => [name, 0]),
+      );
+      expect(kernels.length).toBe(some.length);
     },
   );
 });

@@ -5,6 +5,7 @@ import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
+import { hipHost } from '../../../src/backends/host/hip/hip.js';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
 import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
@@ -147,7 +148,7 @@ type Case = readonly [
   Packing,
   KernelDtype,
   bound: number,
-  { readonly rounding?: UnitRounding; readonly lent?: boolean },
+  { readonly rounding?: UnitRounding; readonly lent?: boolean; readonly hip?: true },
 ];
 const CASES: readonly Case[] = [
   ['4 bits in bfloat16, in memory of the caller', LOTR, NIBBLES, 'bf16', 1e-2, { lent: true }],
@@ -156,6 +157,7 @@ const CASES: readonly Case[] = [
   ['nf4 in bfloat16', LOTR, CODES, 'bf16', 1e-2, {}],
   ['fp4 in float32', LORA, { ...CODES, table: 'fp4', block: 16 }, 'f32', EXACT, {}],
   ['8 bits in float16', LOTR, BYTES, 'f16', 2e-3, {}],
+  ['4 bits in bfloat16, for HIP', LOTR, NIBBLES, 'bf16', 1e-2, { hip: true }],
 ];
 
 /** Wrong calls, and what is said; `bytes`: those of the weight of q. */
@@ -169,10 +171,11 @@ const wrong = (bytes: number): readonly (readonly [CudaCall, string])[] => [
 ];
 
 describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels on the CPU', () => {
-  const agrees = (...[, spec, how, dtype, bound, { rounding, lent = false }]: Case) => {
+  const agrees = (...[, spec, how, dtype, bound, { rounding, lent = false, hip }]: Case) => {
     const found = packedContraction(spec, how);
     const rounded = rounding ? { rounding } : {};
-    const options = { device, tokens: 300, purpose: 'train', dtype, strategy: 'split' } as const;
+    const on = hip ? profile('mi300x', 'hip') : device;
+    const options = { device: on, tokens: 300, purpose: 'train', dtype, strategy: 'split' } as const;
     const plan = choose(found, { ...options, ...rounded });
     const tokens = 41;
     const { stored, packed, dense } = packedTensors(how);
@@ -198,7 +201,8 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
     ];
-    const answer = runLibrary(cudaHost(plan, ['sm_80']), tokens, calls, { checked: true });
+    const files = hip ? hipHost(plan, ['gfx942']) : cudaHost(plan, ['sm_80']);
+    const answer = runLibrary(files, tokens, calls, { checked: true });
     expect(answer.messages).toEqual(refused.map(([, says]) => says));
     check(answer.reads, bound);
   };

@@ -30,6 +30,7 @@ const MORE = Number(process.env.LOTRC_DRAWS ?? 1);
 describe.each([
   ['webgpu', 8 * MORE],
   ['cuda', 6 * MORE],
+  ['hip', 4 * MORE],
 ] as const)('a step of layers drawn at random, planned for %s', (api, count) => {
   const drawn = everyNth(
     2,

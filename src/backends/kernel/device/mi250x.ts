@@ -15,7 +15,7 @@ export const MI250X: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 110,
   storageBuffers: 64,
-  features: ['staged'],
+  features: ['staged', 'packed'],
   source:
     'one of its two devices: 85 % of 23.9 TFLOP/s of float32 (data sheet: 47.9 for both), 80 % of 1.6 TB/s; launch assumed; not measured',
   tiles: hipTiles('gfx90a'),

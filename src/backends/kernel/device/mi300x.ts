@@ -15,7 +15,7 @@ export const MI300X: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 304,
   storageBuffers: 64,
-  features: ['staged'],
+  features: ['staged', 'packed'],
   source:
     '85 % of 81.7 TFLOP/s of float32 (data sheet: 163.4 with two results for each lane and cycle), 80 % of 5.3 TB/s; launch assumed; not measured',
   tiles: hipTiles('gfx942'),

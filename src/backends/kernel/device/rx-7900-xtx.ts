@@ -15,7 +15,7 @@ export const RX_7900_XTX: DeviceProfile = {
   invocations: 1024,
   multiprocessors: 96,
   storageBuffers: 64,
-  features: ['staged'],
+  features: ['staged', 'packed'],
   source:
     '85 % of 30.7 TFLOP/s of float32 (data sheet: 61.4 with two results for each lane and cycle), 85 % of 960 GB/s; launch assumed; not measured',
   tiles: hipTiles('gfx1100'),
