@@ -50,7 +50,12 @@ const WARNINGS = ['-Wall', '-Wextra', '-I', '.'];
 /** Builds the emitted operators as a library for the CPU, under the checks for undefined behaviour where `checked`. */
 export function buildOperators(all: readonly EmittedFile[], checked = false): BuiltOperators {
   const { files, sources } = operatorFiles(all);
-  const text = ['#include <cuda_runtime.h>', ...sources.map((path) => `#include "${path}"`), ''].join('\n');
+  const text = [
+    '#include <cuda_runtime.h>',
+    ...sources.map((path) => `#include "${path}"`),
+    'LOTRC_EXPORT long launches() { return shim_launches; }',
+    '',
+  ].join('\n');
   const shared = ['-shared', '-fPIC', '-static-libubsan', '-DLOTRC_ORT_CPU', '-Wno-unused-function'];
   const library = compiled(
     'g++',
@@ -75,12 +80,36 @@ export function buildOperators(all: readonly EmittedFile[], checked = false): Bu
  * wrong.
  */
 export function runWith(
-  { library, host }: BuiltOperators,
+  built: BuiltOperators,
   registered: boolean,
   model: string,
   feeds: Readonly<Record<string, Feed>>,
   outputs: readonly string[],
 ): Float32Array | string {
+  const { status, said, values } = run(built, registered, model, feeds, outputs, process.env);
+  return status === 0 ? values() : said;
+}
+
+/** Runs a model with operators registered twice; how many kernels are launched by making the session, and in each run. */
+export function runTwice(
+  built: BuiltOperators,
+  model: string,
+  feeds: Readonly<Record<string, Feed>>,
+  outputs: readonly string[],
+): { readonly values: Float32Array; readonly launches: readonly number[] } {
+  const { status, said, values } = run(built, true, model, feeds, outputs, { ...process.env, TWICE: '1' });
+  if (status !== 0) throw new Error(said);
+  return { values: values(), launches: said.trim().split(' ').map(Number) };
+}
+
+function run(
+  { library, host }: BuiltOperators,
+  registered: boolean,
+  model: string,
+  feeds: Readonly<Record<string, Feed>>,
+  outputs: readonly string[],
+  env: NodeJS.ProcessEnv,
+) {
   const words = Object.entries(feeds).flatMap(([name, feed]) => [
     Int32Array.of(Buffer.byteLength(name)),
     Buffer.from(name),
@@ -90,14 +119,16 @@ export function runWith(
   const folder = mkdtempSync(join(tmpdir(), 'lotrc-ort-'));
   try {
     const [input, output] = [join(folder, 'in'), join(folder, 'out')];
-    const bytes = [Int32Array.of(Object.keys(feeds).length), ...words];
+    const parts = [Int32Array.of(Object.keys(feeds).length), ...words];
     writeFileSync(
       input,
-      Buffer.concat(bytes.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
+      Buffer.concat(parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
     );
     const args = [runtimeLibrary(), registered ? library : '-', model, input, output, ...outputs];
-    const { status, stdout, stderr } = spawnSync(host, args, { encoding: 'utf8' });
-    return status === 0 ? new Float32Array(Uint8Array.from(readFileSync(output)).buffer) : stdout + stderr;
+    const { status, stdout, stderr } = spawnSync(host, args, { encoding: 'utf8', env });
+    const bytes = status === 0 ? readFileSync(output) : Buffer.of();
+    const values = () => new Float32Array(Uint8Array.from(bytes).buffer);
+    return { status, said: stdout + stderr, values };
   } finally {
     rmSync(folder, { recursive: true });
   }

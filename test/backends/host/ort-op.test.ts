@@ -11,11 +11,15 @@ import { contract } from '../../../src/backends/kernel/model/contract.js';
 import type { UnitRounding } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
+import { f32Tensor } from '../../../src/ir/tensor.js';
 import { parseModel } from '../../../src/ir/text/index.js';
+import { inferShapes } from '../../../src/passes/infer-shapes.js';
+import { inlineCalls } from '../../../src/passes/inline/inline.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { compileLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
+import { evaluateGraph } from '../../support/evaluate.js';
 import { EVERYTHING } from '../../support/everything.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
@@ -24,6 +28,7 @@ import {
   buildOperators,
   type Feed,
   operatorFiles,
+  runTwice,
   runWith,
 } from '../../support/ort-op.js';
 
@@ -41,7 +46,12 @@ function written(made: ReturnType<typeof model>): string {
 type Sizes = readonly [inn: number, out: number];
 
 /** MatMul with leading dimensions, Gemm with and without bias and with a weight stored transposed. */
-function model(spec: AdapterSpec, rank: number, [inn, out]: Sizes = [17, 11]) {
+function model(
+  spec: AdapterSpec,
+  rank: number,
+  [inn, out]: Sizes = [17, 11],
+  carry: 'inputs' | 'embedded' = 'inputs',
+) {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const made = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
 g (float[b, t, ${inn}] x, float[n, ${inn}] z) => (float[b, t, ${out}] q, float[n, ${out}] o, float[n, ${out}] v)
@@ -54,7 +64,7 @@ g (float[b, t, ${inn}] x, float[n, ${inn}] z) => (float[b, t, ${out}] q, float[n
   ["/o/Gemm"] o = Gemm <transB = 1> (z, "o.weight", "o.bias")
   ["/v/Gemm"] v = Gemm (z, "v.weight")
 }`);
-  rewrite(made, { spec, rank, targets: ['q', 'o', 'v'], lowering: 'function', carry: 'inputs' });
+  rewrite(made, { spec, rank, targets: ['q', 'o', 'v'], lowering: 'function', carry });
   return made;
 }
 
@@ -112,6 +122,37 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators 
   const title = '%s: the kernels give what the bodies of the functions give';
   test.each(CASES)(title, { timeout: 300_000 }, agrees);
   test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 300_000 }, agrees);
+
+  test('what is computed of factors alone: once where they are constants, else in every run', {
+    timeout: 300_000,
+  }, () => {
+    // L' of each layer is a launch, and y two
+    const made = model(VERA, 4);
+    const fixed = model(VERA, 4, [17, 11], 'embedded');
+    const feeds = feedsFor(made, 4);
+    const inputs = Object.entries(feeds).filter(([name]) => name === 'x' || name === 'z');
+    for (const [name, value] of fixed.graph.initializers) {
+      const feed = feeds[name];
+      if (feed) value.setConstant(f32Tensor(feed.extents, feed.data as Float32Array));
+    }
+    const files = [made, fixed].map(written);
+    inlineCalls(fixed);
+    inferShapes(fixed);
+    const given = inputs.map(([name, { extents, data }]) => {
+      return [name, { shape: extents, data: Float64Array.from(data as Float32Array) }] as const;
+    });
+    const exact = evaluateGraph(fixed.graph, new Map(given));
+    const wanted = fixed.graph.outputs.flatMap((value) => [...exact.get(value)!.data]);
+    const built = buildOperators(operators(made));
+    const runs = [feeds, Object.fromEntries(inputs)].map((own, k) =>
+      runTwice(built, files[k]!, own, ['q', 'o', 'v']),
+    );
+    expect(runs.map(({ launches }) => launches)).toEqual([
+      [0, 9, 9],
+      [3, 6, 6],
+    ]);
+    for (const { values } of runs) expect(worstError(values, wanted)).toBeLessThan(2e-6);
+  });
 
   describe('a library that does not fit the model', () => {
     let other: BuiltOperators;

@@ -106,6 +106,16 @@ SHIM_CODE cudaError_t cudaSetDevice(int device) {
   shim_device = device;
   return cudaSuccess;
 }
+// all memory here is the current device's
+enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost = 1, cudaMemoryTypeDevice = 2, cudaMemoryTypeManaged = 3 };
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+  int device;
+};
+SHIM_CODE cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *found, const void *) {
+  *found = {cudaMemoryTypeDevice, shim_device};
+  return cudaSuccess;
+}
 SHIM_CODE cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int) {
   // few, so that a block has more than one tile
   *value = what == cudaDevAttrMultiProcessorCount ? 2 : what == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shim_shared : shim_capability;

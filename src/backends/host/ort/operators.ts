@@ -53,7 +53,7 @@ export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly E
   });
   const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
   const kernels = [
-    ...steps.flatMap(({ before, layer, biased }) => [...before, layer, biased]),
+    ...steps.flatMap(({ prepare, before, layer, biased }) => [...prepare, ...before, layer, biased]),
     ...gradients.flatMap(({ all }) => all),
   ];
   for (const { kernel } of kernels) {
@@ -75,7 +75,8 @@ export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly E
         .map((shape) => `{${shape.join(', ')}}`)
         .join(', ')}}`;
       const back = training ? [gradients[index]!.scratch.size, `gradient_${index}`] : [0, 'nullptr'];
-      const run = [steps[index]!.scratch.size, `run_${index}`];
+      const { scratch, prepare } = steps[index]!;
+      const run = [scratch.size, prepare.length > 0 ? `prepare_${index}` : 'nullptr', `run_${index}`];
       const row = [cString(stem), inn, out, rank, transposed, `${scale}`, factors, ...run, ...back];
       return `    {${row.join(', ')}},`;
     }),
@@ -120,8 +121,9 @@ export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly E
   ];
 }
 
-/** The launches of a kind of layer: those before the layer, the layer without and with its bias. */
+/** The launches of a kind of layer: those over its factors alone, those before the layer, the layer without and with its bias. */
 interface Forward {
+  readonly prepare: readonly KindLaunch[];
   readonly before: readonly KindLaunch[];
   readonly layer: KindLaunch;
   readonly biased: KindLaunch;
@@ -168,6 +170,7 @@ function chainSteps(
         ];
   const layer = { tokens: 't', columns: core.cols, up: 'last', formula: 'x W + T L' };
   return {
+    prepare: [],
     before: before.map((wanted) => productStep(setting, wanted)),
     ...layerSteps(kind, index, setting, layer),
     scratch: new Scratch(),
@@ -206,7 +209,8 @@ function foldSteps(kind: LayerKind, index: number, setting: OperatorTarget): For
   const formula = dtype === 'f32' && bare ? 'x W + T L' : `x W + P ${bare ? 'B' : "L'"}`;
   const layer = { tokens, columns: rank, up: upOperand(kind, dtype), formula };
   return {
-    before: [...first, ...up, productStep(setting, down)],
+    prepare: [...first, ...up],
+    before: [productStep(setting, down)],
     ...layerSteps(kind, index, setting, layer),
     scratch,
     operands: { ...OPERANDS, ...factorOperands(kind), ...scratch.places, [tokens]: 'tokens' },
@@ -254,12 +258,20 @@ const OPERANDS: Readonly<Record<string, string>> = {
   y: 'y',
 };
 
-function runText({ before, layer, biased, scratch, operands }: Forward, index: number): string[] {
+function runText({ prepare, before, layer, biased, operands }: Forward, index: number): string[] {
   const call = (step: KindLaunch) => launchText(step, operands);
+  const tried = (steps: readonly KindLaunch[]) => steps.map((step) => `  LOTRC_TRY(${call(step)});`);
+  const preparing = [
+    `static cudaError_t prepare_${index}(PREPARE_PARAMETERS) {`,
+    ...tried(prepare),
+    '  return cudaSuccess;',
+    '}',
+    '',
+  ];
   return [
+    ...(prepare.length > 0 ? preparing : []),
     `static cudaError_t run_${index}(RUN_PARAMETERS) {`,
-    scratch.tokensText(),
-    ...before.map((step) => `  LOTRC_TRY(${call(step)});`),
+    ...tried(before),
     `  if (bias) return ${call(biased)};`,
     `  return ${call(layer)};`,
     '}',

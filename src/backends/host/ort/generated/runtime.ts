@@ -183,8 +183,11 @@ static const int ELEMENT = LOTRC_ORT_BFLOAT16;
 #endif
 
 struct Kind;
+// what is computed of the factors alone, into \`room\`; then a layer, with \`tokens\` for two matrices of the rows by the rank
+#define PREPARE_PARAMETERS cudaStream_t stream, const float *const *factors, float *room
 #define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
-                       const float *const *factors, const Element *bias, float *room, Element *y
+                       [[maybe_unused]] const float *const *factors, const Element *bias, [[maybe_unused]] float *room, Element *tokens, \\
+                       Element *y
 #define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
                             const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \\
                             Element *dbias
@@ -196,8 +199,8 @@ struct Kind {
   bool transposed;
   float scale;
   std::vector<std::vector<int64_t>> factors;  // extents of each
-  // float32 of scratch, besides two matrices of the rows by the rank, and the function that runs
-  size_t room;
+  size_t room;                                 // float32 that are computed of the factors
+  cudaError_t (*prepare)(PREPARE_PARAMETERS);  // null: nothing is
   cudaError_t (*run)(RUN_PARAMETERS);
   size_t gradient_room;
   cudaError_t (*gradient)(GRADIENT_PARAMETERS);
@@ -264,32 +267,32 @@ struct Layer {
   const Operator *op;
   float scale;
   bool transposed;
+  // where W and the factors are constants of the model: its kind, and what was computed of the factors when the layer was made
+  const Kind *kind = nullptr;
+  void *prepared = nullptr;
 };
 
-static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
-  const Ort ort{api};
-  const Operator *op = reinterpret_cast<const Operator *>(table);
-  float scale, alpha = 1, beta = 1;
-  int64_t trans_a = 0, trans_b = 0;
-  ORT_TRY(ort.attribute(info, "scale", &scale));
-  if (op->gemm) {
-    // an omitted attribute has the default of Gemm
-    for (OrtStatus *absent : {ort.attribute(info, "alpha", &alpha), ort.attribute(info, "beta", &beta),
-                              ort.attribute(info, "transA", &trans_a), ort.attribute(info, "transB", &trans_b)})
-      if (absent) ort.release(absent);
-    if (alpha != 1 || (op->bias && beta != 1) || trans_a != 0)
-      return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + op->name + " has no kernel for alpha or beta other than 1, or transA");
+// The device that has some memory is the current one for as long as this lives; not \`found\`: the memory is the host's.
+class DeviceOf {
+ public:
+  explicit DeviceOf(const void *memory) {
+    cudaPointerAttributes where;
+    if (cudaPointerGetAttributes(&where, memory) != cudaSuccess || cudaGetDevice(&before) != cudaSuccess) return;
+    found = (where.type == cudaMemoryTypeDevice || where.type == cudaMemoryTypeManaged) && cudaSetDevice(where.device) == cudaSuccess;
   }
-  *kernel = new Layer{ort, op, scale, trans_b != 0};
-  return nullptr;
-}
+  DeviceOf(const DeviceOf &) = delete;
+  DeviceOf &operator=(const DeviceOf &) = delete;
+  ~DeviceOf() {
+    if (found) cudaSetDevice(before);
+  }
+  bool found = false;
 
-static void destroy(void *kernel) { delete static_cast<Layer *>(kernel); }
+ private:
+  int before = 0;
+};
 
-static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t index, Tensor *found) {
-  const OrtValue *value;
+static OrtStatus *tensor_of(const Ort &ort, const OrtValue *value, Tensor *found) {
   OrtTensorTypeAndShapeInfo *info;
-  ORT_TRY(ort.input(context, index, &value));
   ORT_TRY(ort.shape_of(value, &info));
   size_t rank;
   OrtStatus *status = ort.rank(info, &rank);
@@ -303,6 +306,12 @@ static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t
   ORT_TRY(ort.data(const_cast<OrtValue *>(value), &data));
   found->data = data;
   return nullptr;
+}
+
+static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t index, Tensor *found) {
+  const OrtValue *value;
+  ORT_TRY(ort.input(context, index, &value));
+  return tensor_of(ort, value, found);
 }
 
 static std::string text(const std::vector<int64_t> &extents) {
@@ -347,6 +356,68 @@ static OrtStatus *stream_of(const Ort &ort, [[maybe_unused]] const OrtKernelCont
   return nullptr;
 }
 
+static std::vector<const float *> factors_in(const std::vector<Tensor> &in, size_t count) {
+  std::vector<const float *> factors(count);
+  for (size_t i = 0; i < count; i++) factors[i] = in[2 + i].as<float>();
+  return factors;
+}
+
+static OrtStatus *status_of(const Layer &layer, cudaError_t error) {
+  if (error == cudaSuccess) return nullptr;
+  return layer.ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": " + cudaGetErrorString(error));
+}
+
+static cudaError_t prepare(Layer *layer, const std::vector<const float *> &factors) {
+  LOTRC_TRY(cudaMalloc(&layer->prepared, layer->kind->room * sizeof(float)));
+  LOTRC_TRY(layer->kind->prepare(nullptr, factors.data(), static_cast<float *>(layer->prepared)));
+  return cudaStreamSynchronize(nullptr);
+}
+
+// Constants lie on the device before layers are made. A layer that there is no kernel for is refused when it runs.
+static OrtStatus *prepare_once(Layer *layer, const OrtKernelInfo *info) {
+  std::vector<Tensor> in(2 + layer->op->factors);
+  for (size_t i = 1; i < in.size(); i++) {
+    const OrtValue *value = nullptr;
+    int constant = 0;
+    ORT_TRY(layer->ort.constant(info, i, &constant, &value));
+    if (!constant) return nullptr;
+    ORT_TRY(tensor_of(layer->ort, value, &in[i]));
+  }
+  const Kind *kind = find(layer->op->stem, layer->transposed, layer->scale, in);
+  if (!kind || !kind->prepare) return nullptr;
+  const DeviceOf device(in[2].data);
+  if (!device.found) return nullptr;
+  layer->kind = kind;
+  return status_of(*layer, prepare(layer, factors_in(in, layer->op->factors)));
+}
+
+static void destroy(void *kernel) {
+  Layer *layer = static_cast<Layer *>(kernel);
+  cudaFree(layer->prepared);
+  delete layer;
+}
+
+static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
+  const Ort ort{api};
+  const Operator *op = reinterpret_cast<const Operator *>(table);
+  float scale, alpha = 1, beta = 1;
+  int64_t trans_a = 0, trans_b = 0;
+  ORT_TRY(ort.attribute(info, "scale", &scale));
+  if (op->gemm) {
+    // an omitted attribute has the default of Gemm
+    for (OrtStatus *absent : {ort.attribute(info, "alpha", &alpha), ort.attribute(info, "beta", &beta),
+                              ort.attribute(info, "transA", &trans_a), ort.attribute(info, "transB", &trans_b)})
+      if (absent) ort.release(absent);
+    if (alpha != 1 || (op->bias && beta != 1) || trans_a != 0)
+      return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + op->name + " has no kernel for alpha or beta other than 1, or transA");
+  }
+  Layer *layer = new Layer{ort, op, scale, trans_b != 0};
+  OrtStatus *status = prepare_once(layer, info);
+  if (status) destroy(layer);
+  else *kernel = layer;
+  return status;
+}
+
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const Layer &layer = *static_cast<Layer *>(kernel);
   const Ort &ort = layer.ort;
@@ -355,7 +426,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
   const std::vector<int64_t> &x = in[0].extents;
 
-  const Kind *kind = find(layer.op->stem, layer.transposed, layer.scale, in);
+  const Kind *kind = layer.kind ? layer.kind : find(layer.op->stem, layer.transposed, layer.scale, in);
   if (!kind) return unknown(ort, layer.op->name, in[1].extents, in[2].extents, layer.scale);
   const std::vector<int64_t> row = {kind->out};
   const bool fits = !x.empty() && x.back() == kind->in && (!layer.op->bias || in.back().extents == row);
@@ -373,18 +444,19 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
 
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
-  std::vector<const float *> matrices(factors);
-  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].as<float>();
-  void *room;
-  cudaError_t error = cudaMallocAsync(&room, kind->room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
-  if (error == cudaSuccess) {
+  const std::vector<const float *> matrices = factors_in(in, factors);
+  const size_t room = layer.prepared ? 0 : kind->room;
+  void *memory;
+  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
+  if (error != cudaSuccess) return status_of(layer, error);
+  float *const scratch = static_cast<float *>(memory);
+  if (!layer.prepared && kind->prepare) error = kind->prepare(queue, matrices.data(), scratch);
+  if (error == cudaSuccess)
     error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
-                      layer.op->bias ? in.back().as<Element>() : nullptr, static_cast<float *>(room), static_cast<Element *>(data));
-    const cudaError_t freed = cudaFreeAsync(room, queue);
-    if (error == cudaSuccess) error = freed;
-  }
-  if (error == cudaSuccess) return nullptr;
-  return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": " + cudaGetErrorString(error));
+                      layer.op->bias ? in.back().as<Element>() : nullptr, layer.prepared ? static_cast<float *>(layer.prepared) : scratch,
+                      reinterpret_cast<Element *>(scratch + room), static_cast<Element *>(data));
+  const cudaError_t freed = cudaFreeAsync(memory, queue);
+  return status_of(layer, error == cudaSuccess ? freed : error);
 }
 
 static OrtCustomOp table() {
@@ -538,6 +610,9 @@ struct Ort {
   }
   OrtStatus *attribute(const OrtKernelInfo *info, const char *name, int64_t *value) const {
     return at<OrtStatus *(const OrtKernelInfo *, const char *, int64_t *)>(86)(info, name, value);
+  }
+  OrtStatus *constant(const OrtKernelInfo *info, size_t index, int *is, const OrtValue **value) const {
+    return at<OrtStatus *(const OrtKernelInfo *, size_t, int *, const OrtValue **)>(249)(info, index, is, value);
   }
   OrtStatus *input(const OrtKernelContext *context, size_t index, const OrtValue **value) const {
     return at<OrtStatus *(const OrtKernelContext *, size_t, const OrtValue **)>(90)(context, index, value);

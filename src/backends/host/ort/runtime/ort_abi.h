@@ -91,6 +91,9 @@ struct Ort {
   OrtStatus *attribute(const OrtKernelInfo *info, const char *name, int64_t *value) const {
     return at<OrtStatus *(const OrtKernelInfo *, const char *, int64_t *)>(86)(info, name, value);
   }
+  OrtStatus *constant(const OrtKernelInfo *info, size_t index, int *is, const OrtValue **value) const {
+    return at<OrtStatus *(const OrtKernelInfo *, size_t, int *, const OrtValue **)>(249)(info, index, is, value);
+  }
   OrtStatus *input(const OrtKernelContext *context, size_t index, const OrtValue **value) const {
     return at<OrtStatus *(const OrtKernelContext *, size_t, const OrtValue **)>(90)(context, index, value);
   }
