@@ -18,6 +18,7 @@ import { inHip } from '../../src/backends/kernel/print/hip/names.js';
 import { HIP_HEADERS, printHip } from '../../src/backends/kernel/print/hip/print.js';
 import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
+import { type MainLoop, mainLoops } from './sass.js';
 
 /** The files that kernels include. */
 function included(kernels: readonly Kernel[], change: Change = (text) => text): readonly EmittedFile[] {
@@ -45,6 +46,8 @@ export interface CompiledKernel {
   /** bytes spilled to memory */
   readonly spills: number;
   readonly sharedBytes: number;
+  /** what ptxas made of its main loop; null where it has none */
+  readonly loop: MainLoop | null;
 }
 
 /** What nvcc makes of kernels for a virtual architecture (compute_80). */
@@ -58,14 +61,18 @@ export function ptxOf(kernels: readonly Kernel[], arch: string): string {
 /** Compiles kernels for an architecture with nvcc and reads what ptxas says of each. */
 export function compileCuda(kernels: readonly Kernel[], arch: string): readonly CompiledKernel[] {
   const warnings = ['-Xptxas', '-v', '-Werror', 'all-warnings'];
-  const { said } = compiled('nvcc', sources(kernels), ['-cubin', `-arch=${arch}`, ...warnings, 'kernels.cu']);
+  const args = ['-cubin', `-arch=${arch}`, ...warnings, 'kernels.cu'];
+  const { said, path } = compiled('nvcc', sources(kernels), args);
+  const loops = mainLoops(path, arch);
   return said
     .split(/Compiling entry function '/)
     .slice(1)
     .map((text) => {
       const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
+      const kernel = text.slice(0, text.indexOf("'"));
       return {
-        kernel: text.slice(0, text.indexOf("'")),
+        kernel,
+        loop: loops.get(kernel) ?? null,
         registers: number(/Used (\d+) registers/),
         spills: number(/(\d+) bytes spill stores/),
         sharedBytes: number(/(\d+) bytes smem/),

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { blocksAtOnce } from '../../../src/backends/kernel/device/blocks.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import type { WarpgroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
+import { ringBytes, type WarpgroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
 import type { Product } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { scheduleText } from '../../../src/backends/kernel/plan/schedule.js';
 import { ofWarpgroups, whyNoWarpgroups } from '../../../src/backends/kernel/plan/warpgroup-schedule.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { hasCompiler } from '../../support/compilers.js';
@@ -100,6 +102,21 @@ function planned(dtype: WarpgroupType, width: number): readonly Kernel[] {
     .flatMap((launch) => (ofWarpgroups(launch.schedule) ? [kernelOf(launch)] : []));
 }
 
+test.each([
+  // [rows, tiles, bytes under way on a multiprocessor while a tile is multiplied]
+  [8192, '128x256x64, 4 stages, 12 warps', 144 << 10],
+  [1024, '128x256x64, 4 stages, 12 warps', 144 << 10],
+] as const)('y of %i rows of 4096 numbers: %s, one block on a multiprocessor', (tokens, tiles, underWay) => {
+  const sketch = { factors: 3, in: 4096, out: 4096, rank: 16, inputs: [['q', 'k', 'v']] } as const;
+  const contraction = { ...contractionOf(sketch), dtype: 'bf16' } as const;
+  const plan = choose(contraction, { device: h100, tokens, purpose: 'train', strategy: 'split' });
+  const launch = plan.regions[0]!.forward.find(({ name }) => name === 'layer_0')!;
+  expect(scheduleText(launch.schedule)).toBe(tiles);
+  const { BM, BN, BK, stages } = launch.schedule;
+  expect((stages - 1) * (BM + BN) * BK * 2).toBe(underWay);
+  expect(blocksAtOnce(ringBytes(kernelOf(launch).ring!), h100)).toBe(1);
+});
+
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   test.each(allOrFirst(TYPES))(
     'compiles all products over tokens of a plan within the budget, %s',
@@ -113,7 +130,10 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
       for (const kernel of kernels) expect(verifyKernel(kernel, h100)).toEqual([]);
       const compiled = compileCuda(kernels, 'sm_90a');
       expect(compiled.length).toBe(kernels.length);
-      for (const { registers, spills, sharedBytes } of compiled) {
+      for (const { registers, spills, sharedBytes, loop } of compiled) {
+        // a tile is four products of 64 x 256 x 16, which take 128 cycles each; what else there is takes one or two
+        expect(loop).toMatchObject({ kind: 'HGMMA', products: 4, spills: 0 });
+        expect(loop!.instructions).toBeLessThan(110);
         expect(spills).toBe(0);
         // what a block of three warpgroups has: they exchange the rest among them
         expect(registers).toBeLessThanOrEqual(168);

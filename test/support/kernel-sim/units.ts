@@ -8,6 +8,7 @@ import {
   type UnitStmt,
   WARP,
 } from '../../../src/backends/kernel/ir/units.js';
+import type { Banks } from './banks.js';
 import type { Machine } from './code.js';
 import { type Cells, KernelFault, type Registers, type Shared, type Thread } from './memory.js';
 
@@ -22,7 +23,10 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const decl = fragmentOf(machine.kernel, stmt.fragment);
       const load = machine.constant(loader(decl, stmt));
       const [index, at] = [machine.value(stmt.index), machine.value(stmt.at)];
-      const one = `f_${decl.name}[${index}] = ${load}(t, a_${stmt.tile}, ${at});`;
+      const touched = machine.banks
+        ? `${machine.constant(toucher(decl, stmt, machine.banks))}(t, ${at}); `
+        : '';
+      const one = `${touched}f_${decl.name}[${index}] = ${load}(t, a_${stmt.tile}, ${at});`;
       if (!stmt.pair) return one;
       const next = UNIT.cols * (stmt.transposed ? stmt.stride : 1);
       return `${one} f_${decl.name}[${index} + 1] = ${load}(t, a_${stmt.tile}, ${at} + ${next});`;
@@ -77,6 +81,36 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
     case 'wait':
       return `${machine.constant(arrived)}(t, ${stmt.pending});`;
   }
+}
+
+/**
+ * Counts the accesses of a fragment as the hardware makes them: of 16-bit elements rows of 16 bytes, which eight threads name
+ * at once (`ldmatrix`); of others every thread takes its own, one at a time.
+ */
+function toucher(
+  { part, type }: FragmentDecl,
+  { tile, stride, transposed, pair }: Extract<UnitStmt, { s: 'fragment' }>,
+  banks: Banks,
+) {
+  // places along rows and columns of the operand as it is stored; b is stored the other way round
+  const place = (outer: number, k: number) =>
+    (part === 'a') === transposed ? outer + k * stride : outer * stride + k;
+  return (thread: Thread, first: number): void => {
+    const lane = thread.global % WARP;
+    if (elementOf(type) === 'f32') {
+      const [outer, k] = [lane >> 2, lane & 3];
+      const rows = part === 'a' ? [0, 8] : [0];
+      for (const along of [0, 4])
+        for (const row of rows) banks.touch(tile, first + place(outer + row, k + along), thread);
+      return;
+    }
+    // matrices of 8 x 8: four, or two of one operand b
+    const [row, low, high] = [lane & 7, (lane >> 3) & 1, lane >> 4];
+    if (part === 'b' && !pair && high > 0) return;
+    const [outer, k] = part === 'a' ? [8 * low, 8 * high] : [8 * high, 8 * low];
+    const rowsOuter = (part === 'a') !== transposed;
+    banks.touch(tile, first + (rowsOuter ? place(outer + row, k) : place(outer, k + row)), thread, 8);
+  };
 }
 
 /** Loads the part of a fragment that a thread's results need. */

@@ -78,6 +78,31 @@ export function inVectors({ matrix, perRowBlock }: Operand, along: Extent, elem:
   );
 }
 
+/** Threads whose copies of 16 bytes fill all banks once. */
+const AT_ONCE = 8;
+
+/**
+ * The row in memory that the `place`-th threads copy. Eight threads that copy several short rows at once take rows that do not begin in
+ * each other's banks: of rows of 64 bytes, 80 apart, every fourth.
+ */
+function rowOfCopy({ width, pitch, spread }: TileShape, elem: KernelDtype, place: U32): U32 {
+  const step = vectorWidth(elem);
+  const across = width / step;
+  const together = AT_ONCE / across;
+  if (spread || !Number.isInteger(together)) return place;
+  const pieces = (apart: number) =>
+    Array.from({ length: AT_ONCE }, (_, n) => (Math.floor(n / across) * apart * pitch) / step + (n % across));
+  const apart = [1, 2, 4]
+    .filter((rows) => rows * together <= AT_ONCE)
+    .find((rows) => new Set(pieces(rows).map((piece) => piece % AT_ONCE)).size === AT_ONCE);
+  if (apart === undefined || apart === 1) return place;
+  const block = u32(apart * together);
+  return add(
+    mul(div(place, block), block),
+    add(mul(mod(place, u32(together)), u32(apart)), div(mod(place, block), u32(together))),
+  );
+}
+
 /** What is loaded into workgroup memory: part of an operand from logical (i0, j0) on. */
 export interface Bring {
   /** suffix of names */
@@ -123,8 +148,9 @@ export function bring(bring: Bring): Stmt {
   // written out where every thread makes as many copies: it stays in its column, and the rows are a constant apart
   if (vectors && threads % across === 0 && (shape.height * across) % threads === 0) {
     const column = mul(mod(lane, u32(across)), u32(step));
+    const row = rowOfCopy(shape, elem, div(lane, u32(across)));
     return repeat(`q_${name}`, (shape.height * across) / threads, (q) =>
-      copied(add(div(lane, u32(across)), mul(q, u32(threads / across))), column),
+      copied(add(row, mul(q, u32(threads / across))), column),
     );
   }
   return loop(`e_${name}`, lane, u32(shape.height * across), u32(threads), (e) =>
