@@ -1,7 +1,7 @@
 // Runs a model in ONNX Runtime with a library of operators registered: RUNTIME LIBRARY|- MODEL IN OUT.
 // IN: for each input its name's length, name, element type, bytes of an element, rank, extents (all 32 bits but the name),
 // data. OUT: the data of the outputs, whose names follow, one after another. With TWICE in the environment the model runs twice, and
-// this says how many kernels were launched by making the session and by either run.
+// this says how many kernels were launched by making the session and by either run. With SHIFT inputs begin four bytes later.
 #include <dlfcn.h>
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +44,7 @@ int main(int, char **argv) {
 
   std::FILE *in = std::fopen(argv[4], "rb");
   const int count = number(in);
+  const size_t shift = std::getenv("SHIFT") ? 4 : 0;
   std::vector<std::string> names(count);
   std::vector<std::vector<char>> data(count);
   std::vector<const char *> texts(count);
@@ -56,10 +57,10 @@ int main(int, char **argv) {
     size_t bytes = number(in);
     std::vector<int64_t> extents(number(in));
     for (int64_t &extent : extents) bytes *= extent = number(in);
-    data[i].resize(bytes);
-    if (std::fread(data[i].data(), 1, bytes, in) != bytes) return 8;
+    data[i].resize(bytes + shift);
+    if (std::fread(data[i].data() + shift, 1, bytes, in) != bytes) return 8;
     must(ort.at<OrtStatus *(void *, void *, size_t, const int64_t *, size_t, int, OrtValue **)>(49)(
-        memory, data[i].data(), bytes, extents.data(), extents.size(), type, &values[i]));
+        memory, data[i].data() + shift, bytes, extents.data(), extents.size(), type, &values[i]));
   }
   std::vector<const char *> wanted;
   for (int i = 6; argv[i]; i++) wanted.push_back(argv[i]);

@@ -85,8 +85,9 @@ export function runWith(
   model: string,
   feeds: Readonly<Record<string, Feed>>,
   outputs: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Float32Array | string {
-  const { status, said, values } = run(built, registered, model, feeds, outputs, process.env);
+  const { status, said, values } = run(built, registered, model, feeds, outputs, { ...process.env, ...env });
   return status === 0 ? values() : said;
 }
 

@@ -118,6 +118,10 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators 
     expect(error).toBeLessThan(bound);
     // kernels add up in another order than the runtime does: equal bits would mean that they did not run
     expect(error).toBeGreaterThan(0);
+    // a view that a program binds
+    expect(runWith(built, true, file, feeds, ['q', 'o', 'v'], { SHIFT: '1' })).toMatch(
+      /input 0 does not begin at a multiple of 16 bytes: bind a copy of it/,
+    );
   };
   const title = '%s: the kernels give what the bodies of the functions give';
   test.each(CASES)(title, { timeout: 300_000 }, agrees);

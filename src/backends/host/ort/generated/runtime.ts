@@ -41,7 +41,10 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   const Ort &ort = kernel.ort;
   const Gradient &op = *kernel.op;
   std::vector<Tensor> in(3 + op.factors);
-  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  for (size_t i = 0; i < in.size(); i++) {
+    ORT_TRY(tensor(ort, context, i, &in[i]));
+    ORT_TRY(aligned(ort, op.name, "input " + std::to_string(i), in[i].data));
+  }
   const std::vector<int64_t> &x = in[0].extents;
   const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, in);
   if (!kind) return unknown(ort, op.name, in[1].extents, in[2].extents, kernel.scale);
@@ -63,6 +66,7 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     void *data;
     ORT_TRY(ort.output(context, delivered++, extents.data(), extents.size(), &result));
     ORT_TRY(ort.data(result, &data));
+    ORT_TRY(aligned(ort, op.name, "an output", data));
     out[i] = data;
     // a sum over no rows
     size_t bytes = op.type(i) == LOTRC_ORT_FLOAT ? sizeof(float) : sizeof(Element);
@@ -154,6 +158,7 @@ export const OPERATORS_CU = `// Operators for ONNX Runtime over the kernels of t
 #endif
 #include <cuda_runtime.h>
 
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -314,6 +319,12 @@ static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t
   return tensor_of(ort, value, found);
 }
 
+// Kernels load 16 bytes at a time. ONNX Runtime's own memory begins at larger multiples; a program may bind a view that does not.
+static OrtStatus *aligned(const Ort &ort, const std::string &op, const std::string &what, const void *data) {
+  if (reinterpret_cast<uintptr_t>(data) % 16 == 0) return nullptr;
+  return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + what + " does not begin at a multiple of 16 bytes: bind a copy of it");
+}
+
 static std::string text(const std::vector<int64_t> &extents) {
   std::string all;
   for (const int64_t extent : extents) all += (all.empty() ? "" : " x ") + std::to_string(extent);
@@ -423,7 +434,10 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const Ort &ort = layer.ort;
   const size_t factors = layer.op->factors;
   std::vector<Tensor> in(2 + factors + (layer.op->bias ? 1 : 0));
-  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  for (size_t i = 0; i < in.size(); i++) {
+    ORT_TRY(tensor(ort, context, i, &in[i]));
+    ORT_TRY(aligned(ort, layer.op->name, "input " + std::to_string(i), in[i].data));
+  }
   const std::vector<int64_t> &x = in[0].extents;
 
   const Kind *kind = layer.kind ? layer.kind : find(layer.op->stem, layer.transposed, layer.scale, in);
@@ -440,6 +454,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   void *data;
   ORT_TRY(ort.output(context, 0, y.data(), y.size(), &result));
   ORT_TRY(ort.data(result, &data));
+  ORT_TRY(aligned(ort, layer.op->name, "its output", data));
   if (rows == 0) return nullptr;
 
   cudaStream_t queue;

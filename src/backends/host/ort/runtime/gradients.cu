@@ -38,7 +38,10 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   const Ort &ort = kernel.ort;
   const Gradient &op = *kernel.op;
   std::vector<Tensor> in(3 + op.factors);
-  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  for (size_t i = 0; i < in.size(); i++) {
+    ORT_TRY(tensor(ort, context, i, &in[i]));
+    ORT_TRY(aligned(ort, op.name, "input " + std::to_string(i), in[i].data));
+  }
   const std::vector<int64_t> &x = in[0].extents;
   const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, in);
   if (!kind) return unknown(ort, op.name, in[1].extents, in[2].extents, kernel.scale);
@@ -60,6 +63,7 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     void *data;
     ORT_TRY(ort.output(context, delivered++, extents.data(), extents.size(), &result));
     ORT_TRY(ort.data(result, &data));
+    ORT_TRY(aligned(ort, op.name, "an output", data));
     out[i] = data;
     // a sum over no rows
     size_t bytes = op.type(i) == LOTRC_ORT_FLOAT ? sizeof(float) : sizeof(Element);

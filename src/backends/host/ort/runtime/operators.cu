@@ -9,6 +9,7 @@
 #endif
 #include <cuda_runtime.h>
 
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -169,6 +170,12 @@ static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t
   return tensor_of(ort, value, found);
 }
 
+// Kernels load 16 bytes at a time. ONNX Runtime's own memory begins at larger multiples; a program may bind a view that does not.
+static OrtStatus *aligned(const Ort &ort, const std::string &op, const std::string &what, const void *data) {
+  if (reinterpret_cast<uintptr_t>(data) % 16 == 0) return nullptr;
+  return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + what + " does not begin at a multiple of 16 bytes: bind a copy of it");
+}
+
 static std::string text(const std::vector<int64_t> &extents) {
   std::string all;
   for (const int64_t extent : extents) all += (all.empty() ? "" : " x ") + std::to_string(extent);
@@ -278,7 +285,10 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const Ort &ort = layer.ort;
   const size_t factors = layer.op->factors;
   std::vector<Tensor> in(2 + factors + (layer.op->bias ? 1 : 0));
-  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  for (size_t i = 0; i < in.size(); i++) {
+    ORT_TRY(tensor(ort, context, i, &in[i]));
+    ORT_TRY(aligned(ort, layer.op->name, "input " + std::to_string(i), in[i].data));
+  }
   const std::vector<int64_t> &x = in[0].extents;
 
   const Kind *kind = layer.kind ? layer.kind : find(layer.op->stem, layer.transposed, layer.scale, in);
@@ -295,6 +305,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   void *data;
   ORT_TRY(ort.output(context, 0, y.data(), y.size(), &result));
   ORT_TRY(ort.data(result, &data));
+  ORT_TRY(aligned(ort, layer.op->name, "its output", data));
   if (rows == 0) return nullptr;
 
   cudaStream_t queue;
