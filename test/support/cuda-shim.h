@@ -42,8 +42,12 @@ SHIM_STATE std::vector<std::function<bool()>> conditions;
 SHIM_STATE std::function<void()> kernel;
 inline unsigned current;
 
+// what is checked when a thread ends
+inline void (*at_end)() = nullptr;
+
 SHIM_CODE void body() {
   kernel();
+  if (at_end) at_end();
   states[current] = ended;
   swapcontext(&fibers[current], &scheduler);
 }

@@ -49,6 +49,8 @@ export type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly gap?: number;
   /** operands are rounded to this before they are multiplied */
   readonly unit?: UnitType;
+  /** of results; float32 where it is absent */
+  readonly outType?: KernelDtype;
 };
 
 export function make(name: string, made: Made): KernelCase {
@@ -63,6 +65,7 @@ export function make(name: string, made: Made): KernelCase {
     outOffset = 3,
     gap = 2,
     unit,
+    outType = 'f32',
     ...rest
   } = made;
   const tiles = { ...SMALL, ...schedule };
@@ -72,8 +75,8 @@ export function make(name: string, made: Made): KernelCase {
   // a hole before the first element, and between rows where the result is not cut into parts
   const out =
     parts > 1
-      ? dense('y', 'f32', rows, width, outOffset)
-      : { ...dense('y', 'f32', rows, width, outOffset), rowStride: width + gap };
+      ? dense('y', outType, rows, width, outOffset)
+      : { ...dense('y', outType, rows, width, outOffset), rowStride: width + gap };
   const work: Product = {
     kind: 'product',
     rows,

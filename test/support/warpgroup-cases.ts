@@ -15,7 +15,7 @@ function within(segment: Segment, offset: number, rowStride: number): Segment {
 
 /**
  * Products for warpgroups in one type: lengths that tiles do not divide, fewer and more tiles than a ring has, every way to
- * store an operand, segments that are stored differently, one row, all widths of a tile, one to three warpgroups.
+ * store an operand, segments that are stored differently, results that threads store and that the copy engine takes, one row, all widths of a tile, one to three warpgroups.
  */
 export function warpgroupCases(type: WarpgroupType): readonly KernelCase[] {
   const of = (name: string, made: Parameters<typeof make>[1]) =>
@@ -60,6 +60,23 @@ export function warpgroupCases(type: WarpgroupType): readonly KernelCase[] {
         part(['c', 'd'], [72, 40, 264], type, { a: true }),
       ],
       M: 1,
+      schedule: ring(1, 256, 2),
+    }),
+    of('sent', {
+      rows: M,
+      cols: 88,
+      ...{ outType: type, outOffset: 8, gap: 8 },
+      segments: [part(['x', 'w'], [M, 72, 88], type), part(['p', 'l'], [M, 16, 88], type)],
+      M: 150,
+      schedule: ring(2, 64, 3),
+      epilogue: { scale: 0.75, bias: { buffer: 'bias', dtype: 'f32', offset: 2 }, activation: 'relu' },
+    }),
+    of('sent_in_boxes', {
+      rows: M,
+      cols: 264,
+      ...{ outType: type, outOffset: 0, gap: 0 },
+      segments: [part(['x', 'w'], [M, 40, 264], type)],
+      M: 70,
       schedule: ring(1, 256, 2),
     }),
     of('one_row_and_three_warpgroups', {

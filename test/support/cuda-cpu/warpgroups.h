@@ -7,6 +7,7 @@
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #define LOTRC_OWN_WARPGROUPS
@@ -85,13 +86,44 @@ struct Products {
 };
 SHIM_STATE Products products[1024];
 
+// What threads have put and not shown, boxes that each thread sent with what they held, and who has met where. The copy engine may read a
+// box at once, and until it is waited for: both must be the same.
+struct Put {
+  unsigned place;
+  uint32_t two;
+};
+struct Sent {
+  const unsigned char *from;
+  std::vector<unsigned char> held;
+};
+struct Leaving {
+  std::vector<Put> unseen[1024];
+  std::vector<Sent> sent[1024];
+  unsigned met[16] = {}, times[16] = {};
+};
+SHIM_STATE Leaving leaving_results;
+SHIM_CODE void await_boxes(size_t pending) {
+  auto &own = leaving_results.sent[current];
+  while (own.size() > pending) {
+    if (std::memcmp(own.front().from, own.front().held.data(), own.front().held.size()) != 0)
+      wrong("cp.async.bulk: a box changed before it was read");
+    own.erase(own.begin());
+  }
+}
+SHIM_CODE void none_sent() {
+  if (!leaving_results.sent[current].empty()) wrong("cp.async.bulk: a thread ends before its boxes have left");
+}
+inline const bool checks_end = (at_end = none_sent, true);
+
 // a launch within another has all of this for itself
 SHIM_CODE std::function<void()> keep_units() {
   const std::vector<unsigned char> tiles(window, window + sizeof window);
   const std::vector<Products> own(products, products + 1024);
   const std::vector<Box> under_way = std::exchange(boxes, {});
   for (Products &other : products) other = {};
-  return [tiles, own, under_way] {
+  const auto results = std::make_shared<Leaving>(std::exchange(leaving_results, {}));
+  return [tiles, own, under_way, results] {
+    leaving_results = *results;
     std::copy(tiles.begin(), tiles.end(), window);
     std::copy(own.begin(), own.end(), products);
     boxes = under_way;
@@ -159,6 +191,40 @@ SHIM_CODE void bring_box(void *to, const CUtensorMap &map, unsigned row, unsigne
   shim::boxes.push_back({barrier, static_cast<unsigned char *>(to), own, row, col});
 }
 SHIM_CODE void await_writers() { shim::wait(shim::at_launches); }
+namespace shim {
+SHIM_CODE void put(const unsigned char *to, const void *two) {
+  uint32_t bits;
+  std::memcpy(&bits, two, 4);
+  leaving_results.unseen[current].push_back({place_of(to), bits});
+}
+}  // namespace shim
+SHIM_CODE void put_two(unsigned char *to, __half2 two) { shim::put(to, &two); }
+SHIM_CODE void put_two(unsigned char *to, __nv_bfloat162 two) { shim::put(to, &two); }
+SHIM_CODE void show_results() {
+  for (const shim::Put &own : shim::leaving_results.unseen[shim::current]) std::memcpy(shim::window + own.place, &own.two, 4);
+  shim::leaving_results.unseen[shim::current].clear();
+}
+SHIM_CODE void meet(unsigned group) {
+  unsigned &met = shim::leaving_results.met[group], &times = shim::leaving_results.times[group];
+  const unsigned now = times;
+  if (++met == 128) met = 0, times++;
+  else shim::until([group, now] { return shim::leaving_results.times[group] != now; });
+}
+SHIM_CODE void send_box(const CUtensorMap &map, unsigned row, unsigned col, const void *from) {
+  shim::Map own;
+  std::memcpy(&own, &map, sizeof own);
+  const unsigned first = place_of(from);
+  if (first % 1024 != 0) shim::wrong("cp.async.bulk: not at a multiple of 1024 bytes");
+  for (uint32_t i = 0; i < own.box_rows; i++)
+    for (uint32_t j = 0; j < own.box_cols; j++)
+      if (row + i < own.rows && col + j < own.cols)
+        std::memcpy(const_cast<char *>(own.base) + (row + i) * own.pitch + 2 * (col + j), shim::window + shim::swizzled(first + i * 2 * own.box_cols + 2 * j), 2);
+  const unsigned char *box = static_cast<const unsigned char *>(from);
+  shim::leaving_results.sent[shim::current].push_back({box, std::vector<unsigned char>(box, box + 2 * own.box_rows * own.box_cols)});
+}
+SHIM_CODE void await_read() { shim::await_boxes(1); }
+SHIM_CODE void await_arrival() { shim::await_boxes(0); }
+
 SHIM_CODE void begin_products() { shim::products[shim::current].begun = true; }
 SHIM_CODE void commit_products() {
   auto &own = shim::products[shim::current];

@@ -155,6 +155,8 @@ export class Compiler implements Machine {
       case 'settle':
       case 'drain':
       case 'drained':
+      case 'send':
+      case 'sent':
       case 'registers':
         return groupCode(stmt, this);
       case 'barrier':

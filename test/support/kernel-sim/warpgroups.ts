@@ -20,8 +20,14 @@ type Box = readonly [rows: number, cols: number, offset: number, stride: number]
  * every 16 steps rounded to f32, and `feed` counts what the copy engine loads.
  */
 export function groupCode(stmt: WarpgroupStmt, machine: Machine): string {
-  if (stmt.s !== 'feed' && stmt.s !== 'drain') return '';
   const ring = ringOf(machine.kernel);
+  if (stmt.s === 'send') {
+    const map = mapOf(machine.kernel, stmt.map);
+    const sender = machine.constant(sends(ring, machine.memory.of(map.view.buffer)));
+    const given = [machine.value(stmt.row), machine.value(stmt.col), boxOf(map, machine)].join(', ');
+    return `${sender}(t, a_${stmt.acc}, ${given});`;
+  }
+  if (stmt.s !== 'feed' && stmt.s !== 'drain') return '';
   const { a, b } = stmt.tiles;
   const place = [stmt.tiles.inner, stmt.tiles.row, stmt.tiles.col].map((part) => machine.value(part));
   const boxes = [a, b].map((boxed) => boxOf(mapOf(machine.kernel, boxed.map), machine));
@@ -60,12 +66,8 @@ function drainer(
     i < rows && j < cols ? buffer.look(offset + i * stride + j, global) : 0;
   return (thread: Thread, acc: Registers, inner: number, row: number, col: number, boxA: Box, boxB: Box) => {
     const { global } = thread;
-    const lane = thread.local[0] - WARPGROUP;
-    const own = row + UNIT.rows * Math.floor(lane / WARP) + Math.floor((lane % WARP) / 4);
     for (let at = 0; at < ring.cols / 2; at++) {
-      const [unit, e] = [Math.floor(at / 4), at % 4];
-      const i = own + (UNIT.rows / 2) * (e >> 1);
-      const j = col + WARPGROUP_UNIT * unit + 2 * (lane % 4) + (e & 1);
+      const [i, j] = placeOf(thread, at, row, col);
       let sum = acc.read(at);
       for (let k0 = 0; k0 < inner; k0 += step) {
         for (let k = k0; k < Math.min(k0 + step, inner); k++) {
@@ -78,6 +80,30 @@ function drainer(
       acc.write(at, sum);
     }
     counts.flops += ring.cols * BOX * Math.ceil(inner / BOX);
+  };
+}
+
+/** Row and column of a thread's result. */
+function placeOf(thread: Thread, at: number, row: number, col: number): readonly [number, number] {
+  const lane = thread.local[0] - WARPGROUP;
+  const [unit, e] = [Math.floor(at / 4), at % 4];
+  const own = row + UNIT.rows * Math.floor(lane / WARP) + Math.floor((lane % WARP) / 4);
+  return [own + (UNIT.rows / 2) * (e >> 1), col + WARPGROUP_UNIT * unit + 2 * (lane % 4) + (e & 1)];
+}
+
+/** Writes a thread's results that lie inside of their matrix. */
+function sends(ring: RingDecl, to: Cells) {
+  return (
+    thread: Thread,
+    acc: Registers,
+    row: number,
+    col: number,
+    [rows, cols, offset, stride]: Box,
+  ): void => {
+    for (let at = 0; at < ring.cols / 2; at++) {
+      const [i, j] = placeOf(thread, at, row, col);
+      if (i < rows && j < cols) to.write(offset + i * stride + j, acc.read(at), thread.global);
+    }
   };
 }
 

@@ -13,6 +13,7 @@ import {
   part,
   peek,
   peek4,
+  poke,
   ref,
   repeat,
   type Stmt,
@@ -76,6 +77,27 @@ export function storeResults(params: Parameters, work: Product, results: Results
       const body = [...one, ...other, storePair(view, at, value, next)];
       return [{ s: 'if', cond: and(inside, lt(right[1], cols)), body }];
     }, width),
+  ];
+}
+
+/**
+ * The same without the store: results stay in the register array, where they are finished. Nothing is added to what is in memory.
+ * None where sums are the results.
+ */
+export function finishResults(params: Parameters, work: Product, results: Omit<Results, 'paired'>): Stmt[] {
+  const { array, row, col, each, rows, cols } = results;
+  const { scale, bias, residual, activation } = work.epilogue;
+  if (scale === 1 && !bias && !residual && !activation) return [];
+  return [
+    comment('results'),
+    define('out_row', row),
+    define('out_col', col),
+    ...each((index, i, j) => {
+      const at = [add(ref('u32', 'out_row'), i), add(ref('u32', 'out_col'), j)] as const;
+      const sum = scale === 1 ? peek(array, index) : mul(f32(scale), peek(array, index));
+      const body = [...finished(params, work, sum, at, rows, cols), poke(array, index, ref('f32', 'result'))];
+      return [{ s: 'if', cond: and(lt(at[0], rows), lt(at[1], cols)), body }];
+    }, 1),
   ];
 }
 

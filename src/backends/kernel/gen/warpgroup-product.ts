@@ -23,6 +23,8 @@ import { UNIT, UNIT_RESULTS, WARP } from '../ir/units.js';
 import {
   boxRows,
   type MapParam,
+  type RingDecl,
+  ringBytes,
   type Tiles,
   WARPGROUP,
   WARPGROUP_ROWS,
@@ -30,8 +32,8 @@ import {
 } from '../ir/warpgroups.js';
 import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
-import { warpgroupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
-import { storeResults } from './epilogue.js';
+import { sendsResults, warpgroupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
+import { finishResults, type Results, storeResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
 import { unitResults } from './unit-results.js';
@@ -41,6 +43,9 @@ const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: numb
   2: [40, 232],
   3: [32, 160],
 };
+
+/** Shared memory of a block of sm_90a: a ring for which boxes of results have no room has its results stored by threads. */
+const MOST_BYTES = 227 << 10;
 
 /**
  * The kernel of a product for warpgroups (tier T2: `wgmma`, fed by the copy engine through tensor maps; sm_90a). A block
@@ -58,33 +63,36 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   const type = warpgroupTypeOf(work)!;
   const params = new Parameters();
   const { maps, tiles } = mapped(params, work, BM, BN);
-  const operands = new Set(maps.map(({ view }) => view.buffer));
   const multipliers = BM / WARPGROUP_ROWS;
   const registers = REGISTERS[multipliers];
   const counted = (count: number | undefined, more: boolean): Stmt[] =>
     count === undefined ? [] : [{ s: 'registers', count, more }];
-  const results = resultsOf(params, work, BN);
+  const bare: RingDecl = {
+    ...{ type, rows: BM, cols: BN, stages },
+    across: div(add(params.length(work.cols), u32(BN - 1)), u32(BN)),
+    down: div(add(params.length(work.rows), u32(BM - 1)), u32(BM)),
+  };
+  const sending: RingDecl = { ...bare, sends: true };
+  const sends = sendsResults(work) && ringBytes(sending) <= MOST_BYTES;
+  const way = waysOut(params, work, BN, sends ? `map_${maps.length}_${work.out.buffer}` : null);
   const sums = (BN * UNIT.rows) / WARP;
   const places = [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
   const { buffers, uniforms } = params.list();
-  const { rows, cols } = work;
+  const all = [...maps, ...way.maps];
+  const mappedOnly = new Set(all.map(({ view }) => view.buffer));
   return {
     name,
     about: aboutProduct(launch, work, `tiles ${scheduleText(schedule)}, warpgroups in ${type}`),
     workgroup: [WARPGROUP * (1 + multipliers), 1, 1],
     buffers: buffers.map(
-      (buffer): BufferParam => (operands.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
+      (buffer): BufferParam => (mappedOnly.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
     ),
     uniforms,
     arrays: [{ name: 'acc', space: 'register', size: sums }],
-    ring: {
-      ...{ type, rows: BM, cols: BN, stages },
-      across: div(add(params.length(cols), u32(BN - 1)), u32(BN)),
-      down: div(add(params.length(rows), u32(BM - 1)), u32(BM)),
-    },
-    maps,
+    ring: sends ? sending : bare,
+    maps: all,
     body: [
-      define('lane', id('local', 0)),
+      ...(way.byThread ? [define('lane', id('local', 0))] : []),
       { s: 'ring' },
       {
         s: 'roles',
@@ -104,9 +112,10 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
               repeat('sum', sums, (at) => [poke('acc', at, f32(0))]),
               ...tiles.map((part): Stmt => ({ s: 'drain', tiles: part, acc: 'acc' })),
               { s: 'drained', acc: 'acc' },
-              ...results,
+              ...way.results,
             ],
           },
+          ...way.end,
         ],
       },
     ],
@@ -149,16 +158,31 @@ function mapped(
   return { maps: [...maps.values()], tiles };
 }
 
-/** A warp holds 16 rows; within 8 columns its threads hold results as UNIT_RESULTS says. */
-function resultsOf(params: Parameters, work: Product, BN: number): Stmt[] {
+/**
+ * How results reach memory: threads store them, or, by a map of this name, the copy engine takes them. A warp holds 16 rows;
+ * within 8 columns its threads hold results as UNIT_RESULTS says.
+ */
+function waysOut(
+  params: Parameters,
+  work: Product,
+  BN: number,
+  name: string | null,
+): {
+  readonly maps: readonly MapParam[];
+  readonly results: readonly Stmt[];
+  readonly end: readonly Stmt[];
+  /** each thread does something with its results */
+  readonly byThread: boolean;
+} {
   const lane = ref('u32', 'lane');
+  const [row0, col0] = [ref('u32', 'row0'), ref('u32', 'col0')];
   const [warp, own] = [div(sub(lane, u32(WARPGROUP)), u32(WARP)), mod(lane, u32(WARP))];
-  return storeResults(params, work, {
+  const [rows, cols] = [params.length(work.rows), params.length(work.cols)];
+  const results: Results = {
     array: 'acc',
-    row: add(ref('u32', 'row0'), add(mul(warp, u32(UNIT.rows)), div(own, u32(4)))),
-    col: add(ref('u32', 'col0'), mul(mod(own, u32(4)), u32(2))),
-    rows: params.length(work.rows),
-    cols: params.length(work.cols),
+    row: add(row0, add(mul(warp, u32(UNIT.rows)), div(own, u32(4)))),
+    col: add(col0, mul(mod(own, u32(4)), u32(2))),
+    ...{ rows, cols },
     paired: true,
     each: (result, width) => [
       repeat('out_j', BN / WARPGROUP_UNIT, (j) =>
@@ -167,5 +191,16 @@ function resultsOf(params: Parameters, work: Product, BN: number): Stmt[] {
         ),
       ),
     ],
-  });
+  };
+  if (name === null)
+    return { maps: [], results: storeResults(params, work, results), end: [], byThread: true };
+  const finished = finishResults(params, work, results);
+  params.writes(work.out.buffer, work.out.dtype);
+  const view = params.matrix(work.out, rows, cols);
+  return {
+    maps: [{ name, view, rows: WARPGROUP_ROWS }],
+    results: [...finished, { s: 'send', acc: 'acc', map: name, row: row0, col: col0 }],
+    end: [{ s: 'sent' }],
+    byThread: finished.length > 0,
+  };
 }

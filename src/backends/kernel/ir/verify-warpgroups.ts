@@ -41,6 +41,7 @@ const ALIGNED = 8;
  *    for ever; sums are read after `drained`;
  *  - what launches before may still run is waited for once, before the last tiles are fed: results, which are stored after
  *    `drained`, then come after it too;
+ *  - what is sent has left before the block ends;
  *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
  *    operand needs them; a buffer that is `mapped` has no other access.
  */
@@ -72,6 +73,16 @@ export function verifyGroup(stmt: WarpgroupStmt, scope: WarpgroupScope): void {
     case 'drained':
       if (role !== 'rest' || !scope.direct)
         scope.broken(RULE, 'an end of sums that not all of their threads reach');
+      return;
+    case 'send':
+      if (role !== 'rest' || !scope.direct || !kernel.ring.sends)
+        scope.broken(RULE, 'results are sent that not all threads bring, or from no place');
+      for (const part of [stmt.row, stmt.col]) scope.expr(part);
+      mapOf({ map: stmt.map, transposed: false }, WARPGROUP_ROWS, scope, 'write');
+      sumsOf(stmt.acc, scope);
+      return;
+    case 'sent':
+      if (role !== 'rest' || !scope.direct) scope.broken(RULE, 'not all threads wait for what they sent');
       return;
     case 'registers':
       if (role === 'all' || !scope.direct || stmt.count % 8 !== 0 || stmt.count < 24 || stmt.count > 240)
@@ -106,13 +117,18 @@ export function verifyRoles(
   const ends = within(rest).findIndex(({ s }) => s === 'drained');
   const last = within(rest).findLastIndex(({ s }) => s === 'drain');
   if (last >= 0 && ends < last) scope.broken(RULE, 'sums are read while products are under way');
+  if (
+    rest.some((stmt) => stmt.s === 'each' && stmt.body.some(({ s }) => s === 'send')) !==
+    (rest.at(-1)?.s === 'sent')
+  )
+    scope.broken(RULE, 'a block ends before its results have left');
   if ([...first, ...within(rest).slice(0, Math.max(0, ends))].some(stores))
     scope.broken(RULE, 'results are stored before all tiles have come');
 }
 
 function stores(stmt: Stmt): boolean {
   if (stmt.s === 'for' || stmt.s === 'if' || stmt.s === 'each') return stmt.body.some(stores);
-  return stmt.s === 'store';
+  return stmt.s === 'store' || stmt.s === 'send';
 }
 
 function shapeOf({ ring, workgroup }: Kernel, scope: WarpgroupScope): void {
@@ -133,7 +149,12 @@ function tilesOf({ a, b, row, col, inner }: Tiles, scope: WarpgroupScope): void 
   mapOf(b, boxRows(b.transposed, cols), scope);
 }
 
-function mapOf({ map: name }: Boxed, rows: number, scope: WarpgroupScope): void {
+function mapOf(
+  { map: name }: Boxed,
+  rows: number,
+  scope: WarpgroupScope,
+  access: 'read' | 'write' = 'read',
+): void {
   const map = scope.kernel.maps?.find((candidate) => candidate.name === name);
   if (!map) {
     scope.broken('defined', `there is no map ${name}`);
@@ -143,8 +164,8 @@ function mapOf({ map: name }: Boxed, rows: number, scope: WarpgroupScope): void 
   if (map.rows !== rows) scope.broken(RULE, `boxes of ${map.name} have ${map.rows} rows, not ${rows}`);
   aligned(map, scope);
   const buffer = scope.kernel.buffers.find((candidate) => candidate.name === map.view.buffer);
-  if (buffer?.elem !== scope.kernel.ring!.type || buffer.access === 'write')
-    scope.broken(RULE, `${map.view.buffer} is not read as ${scope.kernel.ring!.type}`);
+  if (buffer?.elem !== scope.kernel.ring!.type || (access === 'write') !== (buffer.access === 'write'))
+    scope.broken(RULE, `${map.view.buffer} has no ${access} access as ${scope.kernel.ring!.type}`);
 }
 
 function aligned({ name, view }: MapParam, scope: WarpgroupScope): void {

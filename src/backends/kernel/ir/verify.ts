@@ -165,6 +165,8 @@ class Verifier {
       case 'settle':
       case 'drain':
       case 'drained':
+      case 'send':
+      case 'sent':
       case 'registers':
         this.#group(stmt);
         return;

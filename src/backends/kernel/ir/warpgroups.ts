@@ -31,6 +31,8 @@ export interface RingDecl {
   /** tiles of results along rows and columns; a block computes several of them where a device has fewer multiprocessors */
   readonly across: U32;
   readonly down: U32;
+  /** the copy engine takes results to memory, from two boxes of WARPGROUP_ROWS for each warpgroup; absent: threads store them */
+  readonly sends?: true;
 }
 
 /** A matrix as the copy engine sees it: it loads boxes of `rows` x BOX elements; what lies outside is 0. */
@@ -76,6 +78,9 @@ export interface Tiles {
  *   it, may be what they wrote or read. Of a launch that does not begin before they have ended it asks nothing;
  * - `drain`: warpgroups add the products of the same tiles to a register array, each as soon as it is there;
  * - `drained`: the sums may be read;
+ * - `send`: results of a warpgroup are rounded and leave for their matrix, from a row and a column of the tile on; what lies
+ *   outside of the matrix is left out. Registers may be written again;
+ * - `sent`: all that was sent has arrived;
  * - `registers`: a warpgroup releases registers, or takes registers that another one released.
  */
 export type WarpgroupStmt =
@@ -84,11 +89,13 @@ export type WarpgroupStmt =
   | { readonly s: 'settle' }
   | { readonly s: 'drain'; readonly tiles: Tiles; readonly acc: string }
   | { readonly s: 'drained'; readonly acc: string }
+  | { readonly s: 'send'; readonly acc: string; readonly map: string; readonly row: U32; readonly col: U32 }
+  | { readonly s: 'sent' }
   | { readonly s: 'registers'; readonly count: number; readonly more: boolean };
 
-/** Bytes of workgroup memory: tiles from a multiple of TILE_ALIGNMENT on, and two barriers for each stage. */
-export const ringBytes = ({ rows, cols, stages }: RingDecl): number =>
-  stages * (rows + cols) * BOX * 2 + stages * 16 + TILE_ALIGNMENT;
+/** Bytes of workgroup memory: tiles from a multiple of TILE_ALIGNMENT on, boxes of results, and two barriers for each stage. */
+export const ringBytes = ({ rows, cols, stages, sends }: RingDecl): number =>
+  (stages * (rows + cols) + (sends ? 2 * rows : 0)) * BOX * 2 + stages * 16 + TILE_ALIGNMENT;
 
 /** Rows of the boxes of an operand whose dimension other than the inner one is `outer`. */
 export const boxRows = (innerInRows: boolean, outer: number): number => (innerInRows ? outer : BOX);

@@ -35,6 +35,16 @@ export function whyNoWarpgroups(work: Product, schedule: TileSchedule): string |
   return own ? `${own.matrix.buffer} is another for each block of rows` : null;
 }
 
+/**
+ * Whether the copy engine takes the results of a product to memory: of the type of its operands, in rows that begin at multiples of 16
+ * bytes, and without what is in memory already, for sums of float32 would be rounded in between.
+ */
+export const sendsResults = (work: Product): boolean =>
+  work.out.dtype === warpgroupTypeOf(work) &&
+  !work.epilogue.accumulate &&
+  work.epilogue.residual?.buffer !== work.out.buffer &&
+  [work.out.offset, work.out.rowStride].every(isAligned);
+
 const isAligned = (extent: Extent) => typeof extent === 'number' && extent % ALIGNED === 0;
 
 /** The one type of all operands, if warpgroups multiply it. */

@@ -116,6 +116,8 @@ export class CFamily {
       case 'settle':
       case 'drain':
       case 'drained':
+      case 'send':
+      case 'sent':
       case 'registers':
         return [`${indent}${spelling.group(stmt, (expr) => this.text(expr))}`];
       default:

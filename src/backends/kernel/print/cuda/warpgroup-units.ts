@@ -22,7 +22,7 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
   switch (stmt.s) {
     case 'ring':
       return [
-        `Ring<${ELEMENTS[ring.type]}, ${ring.rows}, ${ring.cols}, ${ring.stages}> ring;`,
+        `Ring<${ELEMENTS[ring.type]}, ${ring.rows}, ${ring.cols}, ${ring.stages}${ring.sends ? ', true' : ''}> ring;`,
         `const Tiles tiles = {${text(ring.across)}, ${text(ring.down)}};`,
       ].join('\n  ');
     case 'feed': {
@@ -35,6 +35,10 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
       return `ring.drain${stored(stmt.tiles)}(${stmt.acc}, ${text(stmt.tiles.inner)});`;
     case 'drained':
       return `ring.drained(${stmt.acc});`;
+    case 'send':
+      return `ring.send(${stmt.acc}, ${stmt.map}, ${text(stmt.row)}, ${text(stmt.col)});`;
+    case 'sent':
+      return 'ring.sent();';
     case 'registers':
       return `${stmt.more ? 'more' : 'fewer'}_registers<${stmt.count}>();`;
   }

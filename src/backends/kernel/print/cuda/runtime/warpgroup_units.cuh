@@ -54,6 +54,22 @@ LOTRC_GROUP void bring_box(void *to, const CUtensorMap &map, unsigned row, unsig
 // until the launches before this one have ended, and the copy engine may read what they wrote
 LOTRC_GROUP void await_writers() { asm volatile("griddepcontrol.wait; fence.proxy.async;" ::: "memory"); }
 
+// two results, where the copy engine does not see them yet
+LOTRC_GROUP void put_two(unsigned char *to, __half2 two) { *reinterpret_cast<__half2 *>(to) = two; }
+LOTRC_GROUP void put_two(unsigned char *to, __nv_bfloat162 two) { *reinterpret_cast<__nv_bfloat162 *>(to) = two; }
+// the copy engine sees what this thread has put from here on
+LOTRC_GROUP void show_results() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+// the threads of a warpgroup wait for each other; barrier 0 is that of the block
+LOTRC_GROUP void meet(unsigned group) { asm volatile("bar.sync %0, 128;" :: "r"(1 + group) : "memory"); }
+// begins to take a box of results to (row, column) on
+LOTRC_GROUP void send_box(const CUtensorMap &map, unsigned row, unsigned col, const void *from) {
+  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1]; cp.async.bulk.commit_group;"
+               :: "l"(&map), "r"(place_of(from)), "r"(col), "r"(row) : "memory");
+}
+// until all but one of the boxes that this thread sent have been read; until all have arrived
+LOTRC_GROUP void await_read() { asm volatile("cp.async.bulk.wait_group.read 1;" ::: "memory"); }
+LOTRC_GROUP void await_arrival() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
 LOTRC_GROUP void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 LOTRC_GROUP void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int PENDING>
@@ -93,20 +109,26 @@ struct Tiles {
   }
 };
 
+LOTRC_GROUP __half2 two_of(float x, float y, const __half *) { return __floats2half2_rn(x, y); }
+LOTRC_GROUP __nv_bfloat162 two_of(float x, float y, const __nv_bfloat16 *) { return __floats2bfloat162_rn(x, y); }
+
 // Tiles of ROWS x 64 and 64 x COLS on their way from one warpgroup to the others, for ROWS x COLS results of a
-// block.
-template <class T, int ROWS, int COLS, int STAGES>
+// block; SENDS: with boxes in which results leave, two for each warpgroup.
+template <class T, int ROWS, int COLS, int STAGES, bool SENDS = false>
 struct Ring {
   static constexpr unsigned BOX_BYTES = 64 * 128, A_BYTES = ROWS * 128, B_BYTES = COLS * 128;
-  unsigned char *tiles;
+  unsigned char *tiles, *boxes;
   uint64_t *full, *empty;
   // place of the next tile, number of passes through the ring, and the tile before it, which is still being multiplied
   unsigned stage = 0, round = 0;
   int busy = -1;
+  // box that is filled next
+  unsigned box = 0;
 
   LOTRC_INSIDE Ring() {
     tiles = shared_tiles();
-    full = reinterpret_cast<uint64_t *>(tiles + STAGES * (A_BYTES + B_BYTES));
+    boxes = tiles + STAGES * (A_BYTES + B_BYTES);
+    full = reinterpret_cast<uint64_t *>(boxes + (SENDS ? 2 * A_BYTES : 0));
     empty = full + STAGES;
     if (threadIdx.x == 0) {
       for (int s = 0; s < STAGES; s++) {
@@ -184,6 +206,33 @@ struct Ring {
     busy = -1;
 #pragma unroll
     for (int i = 0; i < COLS / 2; i++) not_before(acc[i]);
+  }
+
+  // Results leave 64 columns at a time, through boxes in which 16 bytes are exchanged as the copy engine reads them. One box is filled
+  // while it reads the other. The first thread of a warpgroup sends them.
+  LOTRC_INSIDE void send(const float (&acc)[COLS / 2], const CUtensorMap &to, unsigned row, unsigned col) {
+    const unsigned group = threadIdx.x / 128 - 1, own = threadIdx.x % 128, at = own / 32 * 16 + own % 32 / 4;
+#pragma unroll
+    for (unsigned n = 0; n < COLS / 64; n++) {
+      unsigned char *const place = boxes + (2 * group + box) * BOX_BYTES;
+      if (own == 0) await_read();
+      meet(group);
+#pragma unroll
+      for (unsigned j = 0; j < 8; j++)
+#pragma unroll
+        for (unsigned half = 0; half < 2; half++) {
+          const unsigned r = at + 8 * half, e = (8 * n + j) * 4 + 2 * half;
+          put_two(place + r * 128 + (j ^ r % 8) * 16 + own % 4 * 4, two_of(acc[e], acc[e + 1], static_cast<const T *>(nullptr)));
+        }
+      show_results();
+      meet(group);
+      if (own == 0) send_box(to, row + 64 * group, col + 64 * n, place);
+      box ^= 1;
+    }
+  }
+
+  LOTRC_INSIDE void sent() {
+    if (threadIdx.x % 128 == 0) await_arrival();
   }
 };
 #endif
