@@ -1,9 +1,15 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { VERA } from '../../../src/adapter/methods/vera.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { runLaunch } from '../../../src/backends/kernel/model/by-definition.js';
+import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { profile } from '../../support/devices.js';
+import { allOrFirst, inTurn } from '../../support/everything.js';
 import { contraction } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
@@ -74,4 +80,74 @@ test('rows read the matrices of their adapters alone, as far as their ranks', ()
   expect(worstError(buffers.D_0, expected)).toBeLessThan(2e-6);
   // x for every four ranks, R for every rank (one of the first row, five of the last), the adapter and its rank for every thread
   expect(counts.loads).toBe(inn * (1 + 2) + inn * (1 + 5) + 128 * (6 + 4));
+});
+
+const laptop = profile('webgpu-laptop', 'webgpu');
+const RANKS = [33, 1, 0, 7, 16, 4];
+
+/** A plan for rows, and what its buffers hold: rows of adapters in any order, some of which are none. */
+function rowsOnWebgpu(plan: KernelPlan, rows: number) {
+  const sizes = (shape: readonly (number | string)[]) =>
+    shape.reduce<number>((all, extent) => all * (extent === 'M' ? rows : Number(extent)), 1);
+  return Object.fromEntries(
+    plan.buffers.map(({ name, dtype, shape, life }, n) => {
+      const size = sizes(shape);
+      if (name === 'rowAdapter')
+        return [
+          name,
+          Uint32Array.from({ length: size }, (_, row) => [5, 0, 0xffffffff, 3, 1, 4, 2][row % 7]!),
+        ];
+      if (dtype === 'u32') return [name, Uint32Array.from({ length: size }, (_, adapter) => RANKS[adapter]!)];
+      const made = life === 'scratch' || name.startsWith('y_');
+      return [name, made ? new Float32Array(size).fill(Number.NaN) : values(size, n + 1)];
+    }),
+  ) as Record<string, Float32Array>;
+}
+
+describe('on WebGPU', () => {
+  const CASES = [
+    ['lotr, in vectors', LOTR, { in: 20, out: 12, rank: 2 }, true],
+    ['lora, odd widths', LORA, { in: 19, out: 13, rank: 2 }, false],
+    ['lora, in vectors', LORA, { in: 516, out: 260, rank: 2 }, true],
+    ['lotr, odd widths', LOTR, { in: 131, out: 11, rank: 2 }, false],
+  ] as const;
+  const ROWS = allOrFirst([6, 1, 33]);
+
+  test.each(
+    CASES.flatMap(([name, method, layers, wide], n) =>
+      inTurn(['f32', 'f16'] as const, n).flatMap((dtype) =>
+        ROWS.map((rows) => [`${name}, ${rows} rows, ${dtype}`, method, layers, wide, rows, dtype] as const),
+      ),
+    ),
+  )('%s: ranks of 1 to 33 agree with float64', (_, method, layers, wide, rows, dtype) => {
+    const options = { device: laptop, tokens: rows, purpose: 'serve', dtype } as const;
+    const plan = choose(contraction(method, undefined, layers), { ...options, adapters: 6, mostRank: 33 });
+    const memory = rowsOnWebgpu(plan, rows);
+    const exact = new Map(Object.entries(memory).map(([name, data]) => [name, Float64Array.from(data)]));
+    for (const launch of plan.regions[0]!.forward) {
+      if (launch.family !== 'rows') continue;
+      const kernel = kernelOf(launch);
+      expect(verifyKernel(kernel, laptop), launch.name).toEqual([]);
+      const given = (from: Record<string, Float32Array>) =>
+        Object.fromEntries(kernel.buffers.map(({ name }) => [name, from[name]!.slice()]));
+      const [own, legal] = [given(memory), given(memory)];
+      const grid = gridOf(launch, { M: rows });
+      interpret(kernel, { buffers: own, uniforms: { M: rows }, grid, order: { seed: 3 } });
+      interpret(legalise(kernel), { buffers: legal, uniforms: { M: rows }, grid });
+      runLaunch(launch, exact, { M: rows });
+      const out = kernel.buffers.find(({ access }) => access !== 'read')!.name;
+      expect(legal[out], launch.name).toEqual(own[out]);
+      expect(worstError(own[out]!, exact.get(out)!), launch.name).toBeLessThan(dtype === 'f32' ? 2e-6 : 1e-3);
+      memory[out] = own[out]!;
+      // x, R and L are read four neighbours at a time; the tables, P and a core are not
+      const four = kernel.buffers.filter(({ vector }) => vector).map(({ name }) => name.replace(/_.*/, ''));
+      expect(four, launch.name).toEqual(
+        wide
+          ? launch.work.kind === 'row-down'
+            ? ['x', expect.stringMatching(/^[RA]s?$/)]
+            : [expect.stringMatching(/^[LB]s?$/), 'D']
+          : [],
+      );
+    }
+  });
 });

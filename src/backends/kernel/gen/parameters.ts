@@ -31,7 +31,7 @@ export class Parameters {
 
   readonly #buffers = new Map<string, { elem: Elem; read: boolean; written: boolean }>();
   readonly #uniforms = new Map<string, UniformParam>();
-  /** buffers of which single elements are read */
+  /** buffers of which single elements are accessed */
   readonly #singles = new Set<string>();
   /** definitions that the operands use; they follow the definition of `row0` */
   readonly lookups: Stmt[] = [];
@@ -62,6 +62,11 @@ export class Parameters {
     return uniform('u32', extent);
   }
 
+  /** Single elements of the buffer are read and written, whatever is done with the others. */
+  single(name: string): void {
+    this.#singles.add(name);
+  }
+
   scalar(name: string) {
     this.#uniforms.set(name, { name, type: 'f32' });
     return uniform('f32', name);
@@ -84,7 +89,7 @@ export class Parameters {
     const words = blockBytes / 4;
     const view = (name: string, elem: Elem, extents: readonly number[]): View => {
       this.reads(name, elem);
-      this.#singles.add(name);
+      this.single(name);
       const strides = extents.map((_, axis) =>
         extents.slice(axis + 1).reduce((all, extent) => all * extent, 1),
       );

@@ -1,4 +1,5 @@
 import {
+  type ArrayDecl,
   add,
   and,
   barrier,
@@ -28,8 +29,8 @@ import {
   type View,
 } from '../ir/kir.js';
 import type { Launch, Placed, RowAdapters, RowDown, RowUp, TileSchedule } from '../model/types.js';
-import { eightsOf } from '../plan/vectors.js';
 import { Parameters } from './parameters.js';
+import { TAKEN, type Taken } from './taken.js';
 
 /**
  * Kernels for rows that have adapters of their own, in any order: a workgroup works for one row, with the matrices of its adapter alone,
@@ -53,10 +54,21 @@ const chunksIn = ({ cols }: RowUp, { BN }: TileSchedule): number => Math.ceil(co
 export const rowGroups = (work: RowDown | RowUp, schedule: TileSchedule): number =>
   work.kind === 'row-down' ? work.downs * ranksIn(work, schedule) : work.layers * chunksIn(work, schedule);
 
-/** Defines the row of a workgroup, its adapter and that adapter's rank. */
-function adapterOfRow(params: Parameters, { rows, ranks, count, most }: RowAdapters, length: U32): Stmt[] {
+/** Which adapter each row has, and the ranks of adapters. */
+function readsTables(params: Parameters, { rows, ranks }: RowAdapters): void {
   params.reads(rows.buffer, 'u32');
   params.reads(ranks.buffer, 'u32');
+}
+
+/** Parameters of a kernel whose invocations take numbers so, but for those of `singles`. */
+function parametersFor({ vectors }: Taken, singles: readonly { readonly buffer: string }[]): Parameters {
+  const params = new Parameters(vectors ? 'vectors' : 'elements');
+  for (const { buffer } of singles) params.single(buffer);
+  return params;
+}
+
+/** Defines the row of a workgroup, its adapter and that adapter's rank. */
+function adapterOfRow({ rows, ranks, count, most }: RowAdapters, length: U32): Stmt[] {
   return [
     define('row', id('group', 1)),
     define('adapter', loadIndex(line(rows, length), [ROW], lt(ROW, length))),
@@ -88,35 +100,56 @@ function lying(buffer: string, offset: number, lengths: readonly (number | U32)[
   };
 }
 
-/** Loads neighbours into a register array, from `to` on: eight, or one. */
-function loads(
-  each: number,
-  array: string,
-  to: number,
-  view: View,
-  at: readonly U32[],
-  mask: ReturnType<typeof lt>,
-): Stmt {
-  return each === 8
-    ? { s: 'load8', array, index: u32(to), view, at, mask }
-    : poke(array, u32(to), load(view, at, mask));
+/** What the kernels for rows have in common: the row, its adapter and that adapter's rank come first. */
+function rowKernel(
+  { name, does }: Launch,
+  params: Parameters,
+  taken: Taken,
+  {
+    about,
+    threads,
+    length,
+    of,
+    ...own
+  }: {
+    readonly about: string;
+    readonly threads: number;
+    /** number of rows */
+    readonly length: U32;
+    readonly of: RowAdapters;
+    readonly arrays: readonly ArrayDecl[];
+    readonly body: readonly Stmt[];
+  },
+): Kernel {
+  const first = [define('lane', id('local', 0)), ...adapterOfRow(of, length)];
+  return {
+    name,
+    about: [`${does}.`, about],
+    workgroup: [threads, 1, 1],
+    ...params.list(),
+    ...(taken.count === 8 ? { eights: true as const } : {}),
+    arrays: own.arrays,
+    body: [...first, ...own.body],
+  };
 }
 
 /** P = x down, some columns in a workgroup. */
-export function rowDownKernel({ name, does, schedule }: Launch, work: RowDown): Kernel {
+export function rowDownKernel(launch: Launch, work: RowDown): Kernel {
+  const { schedule } = launch;
   const { inner, downs, of, x, down, out } = work;
   const { most, count } = of;
-  const params = new Parameters();
+  const taken = TAKEN[work.together];
+  const params = parametersFor(taken, [out]);
   const rows = params.length(work.rows);
-  const each = eightsOf(inner);
+  const each = taken.count;
   const [RANKS, threads, along] = [schedule.BN, schedule.BK / each, ranksIn(work, schedule)];
-  const [k, first, which, column] = ['k', 'first', 'which', 'column'].map((one) => ref('u32', one)) as [
-    U32,
+  const k = mul(ref('u32', 'k'), u32(each));
+  const [first, which, column] = ['first', 'which', 'column'].map((one) => ref('u32', one)) as [
     U32,
     U32,
     U32,
   ];
-  const lookups = adapterOfRow(params, of, rows);
+  readsTables(params, of);
   params.reads(x.buffer, x.dtype);
   params.reads(down.buffer, down.dtype);
   params.writes(out.buffer, out.dtype);
@@ -124,46 +157,36 @@ export function rowDownKernel({ name, does, schedule }: Launch, work: RowDown): 
   const matrices = lying(down.buffer, down.offset, [count, downs, most, inner]);
   const lanes = u32(threads);
   const halves = Array.from({ length: Math.log2(threads) }, (_, n) => threads >> (n + 1));
-  return {
-    name,
-    about: [
-      `${does}.`,
-      `A row for each workgroup, ${RANKS} sums of ${inner} over ${threads} threads, ${each} at a time.`,
-    ],
-    workgroup: [threads, 1, 1],
-    ...params.list(),
-    ...(each === 8 ? { eights: true as const } : {}),
+  return rowKernel(launch, params, taken, {
+    about: `A row for each workgroup, ${RANKS} sums of ${inner} over ${threads} threads, ${each} at a time.`,
+    threads,
+    length: rows,
+    of,
     arrays: [
       { name: 'sums', space: 'workgroup', size: RANKS * threads, folded: true },
-      { name: 'acc', space: 'register', size: RANKS },
-      { name: 'x_part', space: 'register', size: each },
-      { name: 'part', space: 'register', size: RANKS * each },
+      taken.sums('acc', RANKS),
+      taken.array('x_part', 1),
+      taken.array('part', RANKS),
     ],
     body: [
-      define('lane', id('local', 0)),
-      ...lookups,
       define('which', downs === 1 ? u32(0) : div(id('group', 0), u32(along))),
       define('first', mul(downs === 1 ? id('group', 0) : mod(id('group', 0), u32(along)), u32(RANKS))),
-      define('end', select(lt(first, RANK), u32(inner), u32(0))),
-      loop('k0', u32(0), ref('u32', 'end'), u32(threads * each), (k0) => [
-        define('k', add(k0, mul(LANE, u32(each)))),
-        loads(each, 'x_part', 0, xs, [ROW, k], and(lt(ROW, rows), lt(k, u32(inner)))),
+      define('end', select(lt(first, RANK), u32(Math.ceil(inner / each)), u32(0))),
+      loop('k0', u32(0), ref('u32', 'end'), lanes, (k0) => [
+        define('k', add(k0, LANE)),
+        taken.load('x_part', 0, xs, [ROW, k], and(lt(ROW, rows), lt(k, u32(inner)))),
         ...upTo(RANKS, (n) => {
           const j = add(first, u32(n));
           const inside = and(
             and(isAdapter(count), lt(which, u32(downs))),
             and(lt(j, RANK), lt(k, u32(inner))),
           );
-          return [loads(each, 'part', n * each, matrices, [ADAPTER, which, j, k], inside)];
+          return [taken.load('part', n, matrices, [ADAPTER, which, j, k], inside)];
         }),
-        repeat('n', RANKS, (n) => [
-          repeat('e', each, (e) => [
-            poke('acc', n, fma(peek('x_part', e), peek('part', add(mul(n, u32(each)), e)), peek('acc', n))),
-          ]),
-        ]),
+        repeat('n', RANKS, (n) => [taken.addProducts('acc', 'x_part', 'part', n)]),
       ]),
       comment('the sums of all threads, half of them at a time'),
-      repeat('put', RANKS, (n) => [poke('sums', add(mul(n, lanes), LANE), peek('acc', n))]),
+      repeat('put', RANKS, (n) => [poke('sums', add(mul(n, lanes), LANE), taken.sum('acc', n))]),
       barrier,
       ...halves.flatMap((half): Stmt[] => [
         {
@@ -194,21 +217,24 @@ export function rowDownKernel({ name, does, schedule }: Launch, work: RowDown): 
         ],
       },
     ],
-  };
+  });
 }
 
 /** What the adapters of rows add to the layers: T = s P M for the workgroup's row and layer, then T L for some columns of it. */
-export function rowUpKernel({ name, does, schedule }: Launch, work: RowUp): Kernel {
+export function rowUpKernel(launch: Launch, work: RowUp): Kernel {
+  const { schedule } = launch;
   const { cols, layers, downs, ups, of, p, core, up, out } = work;
   const { most, count, scales } = of;
-  const params = new Parameters();
+  const taken = TAKEN[work.together];
+  const params = parametersFor(taken, [scales, p, ...(core ? [core] : [])]);
   const rows = params.length(work.rows);
-  const each = eightsOf(cols);
+  const each = taken.count;
   const threads = schedule.BN / each;
   // T has zeros beyond the rank, as far as lines are loaded together
   const room = AT_ONCE * Math.ceil(most / AT_ONCE);
-  const [layer, col, j] = ['layer', 'col', 'j'].map((one) => ref('u32', one)) as [U32, U32, U32];
-  const lookups = adapterOfRow(params, of, rows);
+  const [layer, j] = [ref('u32', 'layer'), ref('u32', 'j')];
+  const col = mul(ref('u32', 'col'), u32(each));
+  readsTables(params, of);
   params.reads(scales.buffer, scales.dtype);
   params.reads(p.buffer, p.dtype);
   if (core) params.reads(core.buffer, core.dtype);
@@ -236,32 +262,20 @@ export function rowUpKernel({ name, does, schedule }: Launch, work: RowUp): Kern
   ];
   const result = lying(out.buffer, out.offset, [rows, layers, cols]);
   const inside = and(lt(layer, u32(layers)), lt(col, u32(cols)));
-  const written = and(lt(ROW, rows), inside);
-  return {
-    name,
-    about: [
-      `${does}.`,
-      `A row and ${threads * each} columns of a layer for each workgroup, ${each} for each of ${threads} threads.`,
-    ],
-    workgroup: [threads, 1, 1],
-    ...params.list(),
-    ...(each === 8 ? { eights: true as const } : {}),
+  const chunk = layers === 1 ? id('group', 0) : mod(id('group', 0), u32(chunks));
+  return rowKernel(launch, params, taken, {
+    about: `A row and ${threads * each} columns of a layer for each workgroup, ${each} for each of ${threads} threads.`,
+    threads,
+    length: rows,
+    of,
     arrays: [
       { name: 't', space: 'workgroup', size: room },
-      { name: 'acc', space: 'register', size: each },
-      { name: 'part', space: 'register', size: AT_ONCE * each },
+      taken.array('acc', 1),
+      taken.array('part', AT_ONCE),
     ],
     body: [
-      define('lane', id('local', 0)),
-      ...lookups,
       define('layer', layers === 1 ? u32(0) : div(id('group', 0), u32(chunks))),
-      define(
-        'col',
-        mul(
-          add(mul(layers === 1 ? id('group', 0) : mod(id('group', 0), u32(chunks)), u32(threads)), LANE),
-          u32(each),
-        ),
-      ),
+      define('col', add(mul(chunk, u32(threads)), LANE)),
       define('scale', load(line(scales, u32(count)), [ADAPTER], isAdapter(count))),
       comment(core ? 'T = s P M' : 'T = s P'),
       loop('j0', u32(0), u32(room), u32(threads), (j0) => [
@@ -284,22 +298,15 @@ export function rowUpKernel({ name, does, schedule }: Launch, work: RowUp): Kern
       loop('n', u32(0), RANK, u32(AT_ONCE), (n) => [
         ...upTo(AT_ONCE, (q) => {
           const at = [ADAPTER, ofLayer(ups), add(n, u32(q)), col];
-          return [
-            loads(each, 'part', q * each, matrices, at, and(and(isAdapter(count), lt(at[2]!, RANK)), inside)),
-          ];
+          return [taken.load('part', q, matrices, at, and(and(isAdapter(count), lt(at[2]!, RANK)), inside))];
         }),
         repeat('q', AT_ONCE, (q) => [
-          repeat('e', each, (e) => {
-            const t = peek('t', min(add(n, q), u32(room - 1)));
-            return [poke('acc', e, fma(t, peek('part', add(mul(q, u32(each)), e)), peek('acc', e)))];
-          }),
+          taken.addScaled('acc', peek('t', min(add(n, q), u32(room - 1))), 'part', q),
         ]),
       ]),
-      each === 8
-        ? { s: 'store8', array: 'acc', index: u32(0), view: result, at: [ROW, layer, col], mask: written }
-        : store(result, [ROW, layer, col], peek('acc', u32(0)), written),
+      taken.store('acc', result, [ROW, layer, col], and(lt(ROW, rows), inside)),
     ],
-  };
+  });
 }
 
 const upTo = (count: number, make: (n: number) => readonly Stmt[]): Stmt[] =>

@@ -7,6 +7,9 @@ import type {
   Operand,
   Product,
   ReduceJob,
+  RowAdapters,
+  RowDown,
+  RowUp,
   Segment,
   StridedRef,
   TileSchedule,
@@ -25,12 +28,13 @@ export interface Bound {
  * Runs a launch on float64 buffers by its definition in kernel/model/types.ts, element by element: no tiles, no schedule. Reads
  * outside a buffer, and reads of what nothing wrote (NaN), show in the result.
  */
-export function runLaunch({ name, work, schedule }: Launch, memory: Memory, bound: Bound): void {
+export function runLaunch({ work, schedule }: Launch, memory: Memory, bound: Bound): void {
   if (work.kind === 'reduce') for (const job of work.jobs) reduce(job, memory);
   else if (work.kind === 'einsum') sumProducts(work, memory);
   else if (work.kind === 'finish') runFinish(work, memory, bound);
   else if (work.kind === 'product') runProduct(work, schedule, memory, bound);
-  else throw new Error(`${name} looks its rows up`);
+  else if (work.kind === 'row-down') runRowDown(work, memory, bound);
+  else runRowUp(work, memory, bound);
 }
 
 /** Which part of a product an element of the inner dimension of a segment belongs to. */
@@ -185,5 +189,60 @@ function sumProducts({ extents, kept, operands, scale, accumulate, out }: Einsum
     const place = placeIn(out, result * summed);
     if (place >= to.length) throw new Error(`writes outside of ${out.buffer}`);
     to[place] = scale * sum + (accumulate ? to[place]! : 0);
+  }
+}
+
+/** The adapter of a row, with its rank and scale: rank 0 where the row has none, or one that is not complete. */
+function adapterOf({ rows, ranks, scales, count, most }: RowAdapters, row: number, memory: Memory) {
+  const adapter = memory.get(rows.buffer)![rows.offset + row]!;
+  const known = adapter < count;
+  const read = (of: { readonly buffer: string; readonly offset: number }) =>
+    known ? memory.get(of.buffer)![of.offset + adapter]! : 0;
+  return { adapter, rank: Math.min(read(ranks), most), scale: memory.has(scales.buffer) ? read(scales) : 0 };
+}
+
+function runRowDown({ rows, inner, downs, of, x, down, out }: RowDown, memory: Memory, bound: Bound): void {
+  const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound.M);
+  const [xs, matrices, to] = [x, down, out].map(({ buffer }) => memory.get(buffer)!);
+  for (let row = 0; row < n(rows); row++) {
+    const { adapter, rank } = adapterOf(of, row, memory);
+    for (let which = 0; which < downs; which++)
+      for (let j = 0; j < of.most; j++) {
+        let sum = 0;
+        const line = down.offset + ((adapter * downs + which) * of.most + j) * inner;
+        for (let i = 0; j < rank && i < inner; i++)
+          sum += xs![x.offset + row * n(x.rowStride) + i]! * matrices![line + i]!;
+        to![out.offset + row * n(out.rowStride) + which * of.most + j] = sum;
+      }
+  }
+}
+
+function runRowUp(
+  { rows, cols, layers, downs, ups, of, p, core, up, out }: RowUp,
+  memory: Memory,
+  bound: Bound,
+): void {
+  const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound.M);
+  const { most } = of;
+  const [sums, matrices, to] = [p, up, out].map(({ buffer }) => memory.get(buffer)!);
+  for (let row = 0; row < n(rows); row++) {
+    const { adapter, rank, scale } = adapterOf(of, row, memory);
+    for (let layer = 0; layer < layers; layer++) {
+      const P = (i: number) => sums![p.offset + row * n(p.rowStride) + (downs === 1 ? 0 : layer) * most + i]!;
+      const T = Array.from({ length: rank }, (_, j) => {
+        if (core === null) return scale * P(j);
+        const cores = memory.get(core.buffer)!;
+        let sum = 0;
+        for (let i = 0; i < rank; i++)
+          sum += P(i) * cores[core.offset + ((adapter * layers + layer) * most + i) * most + j]!;
+        return scale * sum;
+      });
+      const first = up.offset + (adapter * ups + (ups === 1 ? 0 : layer)) * most * cols;
+      for (let col = 0; col < cols; col++)
+        to![out.offset + row * n(out.rowStride) + layer * cols + col] = T.reduce(
+          (sum, t, j) => sum + t * matrices![first + j * cols + col]!,
+          0,
+        );
+    }
   }
 }

@@ -368,6 +368,8 @@ export interface RowAdapters {
 /** out (rows, downs * most) = each row of x times the matrices `down` of its adapter, stored (adapter, downs, most, inner). */
 export interface RowDown {
   readonly kind: 'row-down';
+  /** numbers of a row of x, and of a matrix, that an invocation loads at once: eight on CUDA, a vector on WebGPU */
+  readonly together: 1 | 4 | 8;
   readonly rows: Extent;
   readonly inner: number;
   readonly downs: number;
@@ -383,6 +385,8 @@ export interface RowDown {
  */
 export interface RowUp {
   readonly kind: 'row-up';
+  /** as of RowDown, of a row of `up` and of the result */
+  readonly together: 1 | 4 | 8;
   readonly rows: Extent;
   /** of one layer */
   readonly cols: number;

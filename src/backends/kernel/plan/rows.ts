@@ -7,7 +7,7 @@ import { plain } from './launches.js';
 import { factorOfRows, rowAdapters, rowSums } from './row-buffers.js';
 import { LIBRARY } from './schedule.js';
 import { layerLaunch, type RegionCandidate, type RegionContext, segment } from './strategies.js';
-import { eightsOf } from './vectors.js';
+import { eightsOf, foursOf, VECTOR } from './vectors.js';
 
 /**
  * Rows with adapters of their own: P = x down and then D = s P core up, row by row with the matrices of the row's adapter, each in one
@@ -19,18 +19,23 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
   const because = whyNotByRow(region, group);
   if (because !== null) fail(noRowAdapters({ region: region.label, because }));
   const { layers, in: inner } = region;
+  const webgpu = target.device.api === 'webgpu';
+  const together = (length: number) => (webgpu ? foursOf(length) : eightsOf(length));
+  // a host uploads the part of an adapter in whole words and vectors
+  const room = webgpu ? VECTOR * Math.ceil(most / VECTOR) : most;
   const [{ out: cols }] = layers as readonly [LayerRegion['layers'][number]];
   const { form, factors } = group;
   const up = form.up.bare ?? form.core![1];
   const core = form.up.bare === null ? form.core![0] : null;
-  const of = rowAdapters(buffers, group.id, most);
-  const down = factorOfRows(buffers, region, form.down.bare!, most, { length: inner, turned: true });
+  const of = rowAdapters(buffers, group.id, room);
+  const down = factorOfRows(buffers, region, form.down.bare!, room, { length: inner, turned: true });
   const [first, last] = [factors[form.down.bare!]!.name, factors[up]!.name];
   const middle = core === null ? '' : ` ${factors[core]!.name}`;
-  const p = rowSums(buffers, 'P', region, down.count * most);
+  const p = rowSums(buffers, 'P', region, down.count * room);
   const added = rowSums(buffers, 'D', region, layers.length * cols);
   const downward: RowDown = {
     kind: 'row-down',
+    together: together(inner),
     rows: 'M',
     inner,
     downs: down.count,
@@ -39,9 +44,10 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
     down: down.at,
     out: p,
   };
-  const ending = factorOfRows(buffers, region, up, most, { length: cols, turned: false });
+  const ending = factorOfRows(buffers, region, up, room, { length: cols, turned: false });
   const upward: RowUp = {
     kind: 'row-up',
+    together: together(cols),
     rows: 'M',
     cols,
     layers: layers.length,
@@ -50,7 +56,7 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
     of,
     p,
     core:
-      core === null ? null : factorOfRows(buffers, region, core, most, { length: null, turned: false }).at,
+      core === null ? null : factorOfRows(buffers, region, core, room, { length: null, turned: false }).at,
     up: ending.at,
     out: added,
   };
@@ -83,8 +89,8 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
 /** A row and RANKS columns of P in a workgroup, whose invocations lie along the inner dimension; or columns of D, some for each. */
 function tileOf(work: RowDown | RowUp): TileSchedule {
   return work.kind === 'row-down'
-    ? { ...LIBRARY, BN: RANKS, BK: DOWN_LANES * eightsOf(work.inner), TN: RANKS }
-    : { ...LIBRARY, BN: UP_LANES * eightsOf(work.cols) };
+    ? { ...LIBRARY, BN: RANKS, BK: DOWN_LANES * work.together, TN: RANKS }
+    : { ...LIBRARY, BN: UP_LANES * work.together };
 }
 const RANKS = 4;
 const DOWN_LANES = 128;

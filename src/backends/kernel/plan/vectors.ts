@@ -6,6 +6,9 @@ export const VECTOR = 4 as const;
 /** Numbers that an invocation loads at once where all rows of a length are multiples of eight: 16 bytes at a time. */
 export const eightsOf = (length: number): 8 | 1 => (length % 8 === 0 ? 8 : 1);
 
+/** The same where they are multiples of four. */
+export const foursOf = (length: number): 4 | 1 => (length % VECTOR === 0 ? VECTOR : 1);
+
 const whole = (extent: Extent): boolean => typeof extent === 'number' && extent % VECTOR === 0;
 
 /** Whether rows of a stored matrix begin at multiples of a vector. */
