@@ -2,31 +2,36 @@
 
 /** ../runtime/adapters.ts */
 export const ADAPTERS_TS = `// #if EMIT_SOURCE
+
+import {
+  checkAdapter,
+  checkLength,
+  checkNotPacked,
+  checkNumbers,
+  checkTensors,
+  isFraction,
+  packedBuffer,
+  regionOf,
+} from './checks.js';
+import { compilerOn, type Dispatch, READ, USAGE } from './compile.js';
+import { fromHalves, toHalves } from './halves.js';
+import { bytesOf, isHalf, missing, sizeOf } from './needs.js';
 import {
   ADAPTERS,
   type Adapters,
   type AdaptersOptions,
   BUFFER_NAMES,
-  BUFFERS,
-  type BufferLayout,
   type BufferName,
   CLEARED,
   EPILOGUE,
-  type Extent,
   FACTORS,
-  FEATURES,
-  type GridExtent,
   KERNEL_NAMES,
   KERNELS,
   type Kernel,
   type KernelName,
-  LIMITS,
   MERGE,
-  PACKED,
   type Places,
   PROLOGUE,
-  REGIONS,
-  type Region,
   ROW_BLOCK,
   STEPS,
   type StepBuffer,
@@ -35,153 +40,6 @@ import {
   UNMERGE,
   WEIGHTS,
 } from './plan.js';
-// #endif
-/** What requestDevice takes, with both lists filled in. */
-export interface Requirements extends GPUDeviceDescriptor {
-  requiredFeatures: GPUFeatureName[];
-  requiredLimits: Record<string, number>;
-}
-
-/**
- * What a device needs to run on this number of tokens: pass it to requestDevice. Throws RangeError for an
- * invalid number of tokens.
- */
-export function requirements(tokens: number = TOKENS): Requirements {
-  if (!Number.isSafeInteger(tokens) || tokens < 1) {
-    throw new RangeError(\`tokens must be a whole number from 1 on, not \${tokens}\`);
-  }
-  const bytes = Math.max(...BUFFER_NAMES.map((name) => bytesOf(name, tokens)));
-  const grids = Object.values<Kernel>(KERNELS).flatMap((kernel) => gridOf(kernel, tokens));
-  // #if EMIT_TRAINING
-  grids.push(...STEPS.flatMap(({ kernel }) => gridOf(kernel, tokens)));
-  // #endif
-  // #if EMIT_SLICES
-  const bound = Object.values<Kernel>(KERNELS).flatMap(({ bindings }) =>
-    bindings.map(({ buffer, offset = 0, size = bytesOf(buffer, tokens) - offset }) => size),
-  );
-  // #endif
-  return {
-    requiredFeatures: [...FEATURES],
-    requiredLimits: {
-      ...LIMITS,
-      // #if EMIT_SLICES
-      maxStorageBufferBindingSize: Math.max(...bound),
-      // #else
-      //-       maxStorageBufferBindingSize: bytes,
-      // #endif
-      maxBufferSize: bytes,
-      maxComputeWorkgroupsPerDimension: Math.max(...grids),
-    },
-  };
-}
-
-/** What an adapter, or a device, lacks to run on this number of tokens, as text. Empty: it lacks nothing. */
-export function missing(from: Pick<GPUAdapter, 'features' | 'limits'>, tokens: number = TOKENS): string[] {
-  const { requiredFeatures, requiredLimits } = requirements(tokens);
-  const features = requiredFeatures.filter((name) => !from.features.has(name));
-  const limits = Object.entries(requiredLimits).flatMap(([name, needed]) => {
-    const has: unknown = from.limits[name as keyof GPUSupportedLimits];
-    return typeof has === 'number' && has < needed ? [\`\${name} of \${needed} (it has \${has})\`] : [];
-  });
-  return [...features.map((name) => \`the feature \${name}\`), ...limits];
-}
-
-/** Number of elements of a buffer for this number of tokens. */
-export function sizeOf(name: BufferName, tokens: number): number {
-  const { shape }: BufferLayout = BUFFERS[name];
-  return shape.reduce<number>((size, extent) => size * lengthOf(extent, tokens), 1);
-}
-
-/** Length of an axis for this number of tokens. */
-function lengthOf(extent: Extent, tokens: number): number {
-  // #if EMIT_MANY
-  if (extent === 'rowBlocks') return Math.ceil(tokens / ROW_BLOCK);
-  // #endif
-  return extent === 'M' ? tokens : extent;
-}
-
-/** Number of workgroups of a launch for this number of tokens. */
-function gridOf({ grid }: Kernel<string>, tokens: number): readonly [x: number, y: number, z: number] {
-  const [x, y, z] = grid;
-  const count = (extent: GridExtent) =>
-    typeof extent === 'number' ? extent : Math.ceil(tokens / extent.per);
-  return [count(x), count(y), count(z)];
-}
-
-// #if EMIT_PACKED
-/** Whether a buffer holds bytes of a packed weight. */
-function isPacked(name: BufferName): boolean {
-  const { type }: BufferLayout = BUFFERS[name];
-  return type === 'u8';
-}
-
-// #endif
-// #if EMIT_HALF
-/** Whether a buffer holds float16. */
-function isHalf(name: BufferName): boolean {
-  const { type }: BufferLayout = BUFFERS[name];
-  return type === 'f16';
-}
-
-/** Bytes of a buffer for this number of tokens. Buffers are copied in words of four bytes. */
-function bytesOf(name: BufferName, tokens: number): number {
-  const size = sizeOf(name, tokens);
-  // #if EMIT_PACKED
-  if (isPacked(name)) return 4 * Math.ceil(size / 4);
-  // #endif
-  return isHalf(name) ? 4 * Math.ceil(size / 2) : 4 * size;
-}
-
-/** Numbers rounded to float16 (to nearest, ties to even), with a zero after them where their count is odd. */
-export function toHalves(data: Float32Array): Uint16Array<ArrayBuffer> {
-  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  const halves = new Uint16Array(data.length + (data.length % 2));
-  for (let i = 0; i < data.length; i++) {
-    const word = bits[i] ?? 0;
-    const sign = (word >>> 16) & 0x8000;
-    const magnitude = word & 0x7fffffff;
-    let half: number;
-    if (magnitude > 0x7f800000) half = 0x7e00;
-    else if (magnitude >= 0x47800000) half = 0x7c00;
-    // below the smallest normal number: whole multiples of 2^-24
-    else if (magnitude < 0x38800000) half = roundEven(Math.abs(data[i] ?? 0) * 2 ** 24);
-    else half = (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
-    halves[i] = sign | half;
-  }
-  return halves;
-}
-
-/** The nearest whole number, the even one of two. */
-function roundEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
-
-/** The first \`count\` numbers of float16, as float32. */
-export function fromHalves(halves: Uint16Array, count: number): Float32Array<ArrayBuffer> {
-  const data = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    const half = halves[i] ?? 0;
-    const [exponent, fraction] = [(half >>> 10) & 31, half & 1023];
-    let value: number;
-    if (exponent === 31) value = fraction ? Number.NaN : Number.POSITIVE_INFINITY;
-    else if (exponent === 0) value = fraction * 2 ** -24;
-    else value = (1024 + fraction) * 2 ** (exponent - 25);
-    data[i] = half & 0x8000 ? -value : value;
-  }
-  return data;
-}
-
-// #else
-//- /** Bytes of a buffer for this number of tokens. */
-//- function bytesOf(name: BufferName, tokens: number): number {
-// #if EMIT_PACKED
-//-   if (isPacked(name)) return 4 * Math.ceil(sizeOf(name, tokens) / 4);
-// #endif
-//-   return 4 * sizeOf(name, tokens);
-//- }
-
 // #endif
 /**
  * Makes all buffers and pipelines. Weights and factors are zero until they are set. Throws when the device
@@ -530,6 +388,25 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     },
   };
 }
+`;
+
+/** ../runtime/checks.ts */
+export const CHECKS_TS = `// #if EMIT_SOURCE
+
+import { isPacked, sizeOf } from './needs.js';
+import {
+  ADAPTERS,
+  BUFFERS,
+  type BufferLayout,
+  type BufferName,
+  PACKED,
+  type Places,
+  REGIONS,
+  type Region,
+  type TensorData,
+} from './plan.js';
+
+// #endif
 
 /** A region by its index, which may be wrong in callers without types. */
 function regionOf(index: number): Region {
@@ -598,6 +475,27 @@ function isFraction(value: number): boolean {
 
 // #endif
 // #endif
+// #if EMIT_SOURCE
+export {
+  checkAdapter,
+  checkLength,
+  checkNotPacked,
+  checkNumbers,
+  checkTensors,
+  isFraction,
+  packedBuffer,
+  regionOf,
+};
+// #endif
+`;
+
+/** ../runtime/compile.ts */
+export const COMPILE_TS = `// #if EMIT_SOURCE
+
+import { gridOf } from './needs.js';
+import type { Kernel } from './plan.js';
+
+// #endif
 /**
  * Flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such
  * globals.
@@ -662,6 +560,56 @@ function compilerOn(device: GPUDevice, tokens: number): Compile {
     };
   };
 }
+
+// #if EMIT_SOURCE
+export { compilerOn, type Dispatch, READ, USAGE };
+// #endif
+`;
+
+/** ../runtime/halves.ts */
+export const HALVES_TS = `// #if EMIT_HALF
+/** Numbers rounded to float16 (to nearest, ties to even), with a zero after them where their count is odd. */
+export function toHalves(data: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const halves = new Uint16Array(data.length + (data.length % 2));
+  for (let i = 0; i < data.length; i++) {
+    const word = bits[i] ?? 0;
+    const sign = (word >>> 16) & 0x8000;
+    const magnitude = word & 0x7fffffff;
+    let half: number;
+    if (magnitude > 0x7f800000) half = 0x7e00;
+    else if (magnitude >= 0x47800000) half = 0x7c00;
+    // below the smallest normal number: whole multiples of 2^-24
+    else if (magnitude < 0x38800000) half = roundEven(Math.abs(data[i] ?? 0) * 2 ** 24);
+    else half = (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
+    halves[i] = sign | half;
+  }
+  return halves;
+}
+
+/** The nearest whole number, the even one of two. */
+function roundEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
+
+/** The first \`count\` numbers of float16, as float32. */
+export function fromHalves(halves: Uint16Array, count: number): Float32Array<ArrayBuffer> {
+  const data = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const half = halves[i] ?? 0;
+    const [exponent, fraction] = [(half >>> 10) & 31, half & 1023];
+    let value: number;
+    if (exponent === 31) value = fraction ? Number.NaN : Number.POSITIVE_INFINITY;
+    else if (exponent === 0) value = fraction * 2 ** -24;
+    else value = (1024 + fraction) * 2 ** (exponent - 25);
+    data[i] = half & 0x8000 ? -value : value;
+  }
+  return data;
+}
+
+// #endif
 `;
 
 /** ../runtime/model.ts */
@@ -1024,6 +972,135 @@ function tensorsIn(
   //-   return { tensors, metadata: (metadata ?? {}) as unknown as Record<string, string> };
   // #endif
 }
+`;
+
+/** ../runtime/needs.ts */
+export const NEEDS_TS = `// #if EMIT_SOURCE
+import {
+  BUFFER_NAMES,
+  BUFFERS,
+  type BufferLayout,
+  type BufferName,
+  type Extent,
+  FEATURES,
+  type GridExtent,
+  KERNELS,
+  type Kernel,
+  LIMITS,
+  ROW_BLOCK,
+  STEPS,
+  TOKENS,
+} from './plan.js';
+// #endif
+/** What requestDevice takes, with both lists filled in. */
+export interface Requirements extends GPUDeviceDescriptor {
+  requiredFeatures: GPUFeatureName[];
+  requiredLimits: Record<string, number>;
+}
+
+/**
+ * What a device needs to run on this number of tokens: pass it to requestDevice. Throws RangeError for an
+ * invalid number of tokens.
+ */
+export function requirements(tokens: number = TOKENS): Requirements {
+  if (!Number.isSafeInteger(tokens) || tokens < 1) {
+    throw new RangeError(\`tokens must be a whole number from 1 on, not \${tokens}\`);
+  }
+  const bytes = Math.max(...BUFFER_NAMES.map((name) => bytesOf(name, tokens)));
+  const grids = Object.values<Kernel>(KERNELS).flatMap((kernel) => gridOf(kernel, tokens));
+  // #if EMIT_TRAINING
+  grids.push(...STEPS.flatMap(({ kernel }) => gridOf(kernel, tokens)));
+  // #endif
+  // #if EMIT_SLICES
+  const bound = Object.values<Kernel>(KERNELS).flatMap(({ bindings }) =>
+    bindings.map(({ buffer, offset = 0, size = bytesOf(buffer, tokens) - offset }) => size),
+  );
+  // #endif
+  return {
+    requiredFeatures: [...FEATURES],
+    requiredLimits: {
+      ...LIMITS,
+      // #if EMIT_SLICES
+      maxStorageBufferBindingSize: Math.max(...bound),
+      // #else
+      //-       maxStorageBufferBindingSize: bytes,
+      // #endif
+      maxBufferSize: bytes,
+      maxComputeWorkgroupsPerDimension: Math.max(...grids),
+    },
+  };
+}
+
+/** What an adapter, or a device, lacks to run on this number of tokens, as text. Empty: it lacks nothing. */
+export function missing(from: Pick<GPUAdapter, 'features' | 'limits'>, tokens: number = TOKENS): string[] {
+  const { requiredFeatures, requiredLimits } = requirements(tokens);
+  const features = requiredFeatures.filter((name) => !from.features.has(name));
+  const limits = Object.entries(requiredLimits).flatMap(([name, needed]) => {
+    const has: unknown = from.limits[name as keyof GPUSupportedLimits];
+    return typeof has === 'number' && has < needed ? [\`\${name} of \${needed} (it has \${has})\`] : [];
+  });
+  return [...features.map((name) => \`the feature \${name}\`), ...limits];
+}
+
+/** Number of elements of a buffer for this number of tokens. */
+export function sizeOf(name: BufferName, tokens: number): number {
+  const { shape }: BufferLayout = BUFFERS[name];
+  return shape.reduce<number>((size, extent) => size * lengthOf(extent, tokens), 1);
+}
+
+/** Length of an axis for this number of tokens. */
+function lengthOf(extent: Extent, tokens: number): number {
+  // #if EMIT_MANY
+  if (extent === 'rowBlocks') return Math.ceil(tokens / ROW_BLOCK);
+  // #endif
+  return extent === 'M' ? tokens : extent;
+}
+
+/** Number of workgroups of a launch for this number of tokens. */
+function gridOf({ grid }: Kernel<string>, tokens: number): readonly [x: number, y: number, z: number] {
+  const [x, y, z] = grid;
+  const count = (extent: GridExtent) =>
+    typeof extent === 'number' ? extent : Math.ceil(tokens / extent.per);
+  return [count(x), count(y), count(z)];
+}
+
+// #if EMIT_PACKED
+/** Whether a buffer holds bytes of a packed weight. */
+function isPacked(name: BufferName): boolean {
+  const { type }: BufferLayout = BUFFERS[name];
+  return type === 'u8';
+}
+
+// #endif
+// #if EMIT_HALF
+/** Whether a buffer holds float16. */
+function isHalf(name: BufferName): boolean {
+  const { type }: BufferLayout = BUFFERS[name];
+  return type === 'f16';
+}
+
+/** Bytes of a buffer for this number of tokens. Buffers are copied in words of four bytes. */
+function bytesOf(name: BufferName, tokens: number): number {
+  const size = sizeOf(name, tokens);
+  // #if EMIT_PACKED
+  if (isPacked(name)) return 4 * Math.ceil(size / 4);
+  // #endif
+  return isHalf(name) ? 4 * Math.ceil(size / 2) : 4 * size;
+}
+
+// #else
+//- /** Bytes of a buffer for this number of tokens. */
+//- function bytesOf(name: BufferName, tokens: number): number {
+// #if EMIT_PACKED
+//-   if (isPacked(name)) return 4 * Math.ceil(sizeOf(name, tokens) / 4);
+// #endif
+//-   return 4 * sizeOf(name, tokens);
+//- }
+
+// #endif
+// #if EMIT_SOURCE
+export { bytesOf, gridOf, isHalf, isPacked };
+// #endif
 `;
 
 /** ../runtime/plan.ts */

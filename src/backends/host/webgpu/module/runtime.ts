@@ -1,10 +1,13 @@
 import { runtimeText } from '../../../runtime-text.js';
-import { ADAPTERS_TS } from '../generated/runtime.js';
+import { ADAPTERS_TS, CHECKS_TS, COMPILE_TS, HALVES_TS, NEEDS_TS } from '../generated/runtime.js';
 import type { ModuleFacts } from './facts.js';
 import { quotedText } from './literal.js';
 import { stepParts } from './step.js';
 
-/** What runs the tables of a module: its functions, from the source in ../runtime. */
+/** The sources of ../runtime in the order in which a module has them. */
+const SOURCES = [NEEDS_TS, HALVES_TS, ADAPTERS_TS, CHECKS_TS, COMPILE_TS].join('');
+
+/** What runs the tables of a module: its functions, of all sources in one file. */
 export function runtime(facts: ModuleFacts): string {
   const { training, merging, half, slices, adapters, packed } = facts;
   const { conditions, lines } = stepParts(facts);
@@ -19,7 +22,7 @@ export function runtime(facts: ModuleFacts): string {
     ...conditions,
   };
   const inserted = { example: example(facts), ...lines };
-  return `\n${runtimeText(ADAPTERS_TS, properties, inserted).trimEnd()}\n`;
+  return `\n${runtimeText(SOURCES, properties, inserted).trimEnd()}\n`;
 }
 
 /** A use of the module, with names of the first region. */
