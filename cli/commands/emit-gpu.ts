@@ -129,6 +129,8 @@ function refuseSegments(options: EmitGpuOptions): void {
   if (options.explain) refuseUsage('--segments writes models: leave --explain out');
   if (options.for === 'train') refuseUsage('--segments is for serving: add --for serve');
   if (options.adapters > 1) refuseUsage('--segments runs one adapter at a time: leave --adapters out');
+  if (options.maxRank !== undefined)
+    refuseUsage('--segments runs one adapter at a time: leave --max-rank out');
 }
 
 /** Writes the files of a host, and the segments of a model, and says so. */

@@ -76,7 +76,7 @@ g (float[batch, 8] x) => (float[batch, 4] y)
   );
   await lotrc('rewrite', text, '--rank', '4', '--target', 'proj', '-o', wide);
   const explain = (...more: string[]) =>
-    lotrc('emit', 'wgsl', wide, '--explain', '--tokens', '64', '--form', 'split', ...more);
+    lotrc('emit', 'wgsl', wide, '--explain', '--tokens', '65', '--form', 'split', ...more);
   const { code, out } = await explain('--dtype', 'f16', '--accumulate', 'f16');
   expect(code).toBe(0);
   const lines = out.split('\n').filter((line) => line.includes('sums of 16 in float16'));
@@ -94,6 +94,7 @@ test.each([
   [['-o', ''], '-o FOLDER is missing'],
   [['-o', 'x', '--segments'], '--segments is for serving: add --for serve'],
   [['-o', 'x', '--segments', '--for', 'serve', '--adapters', '2'], 'leave --adapters out'],
+  [['-o', 'x', '--segments', '--for', 'serve', '--max-rank', '2'], 'leave --max-rank out'],
   [['--explain', '--segments'], 'leave --explain out'],
 ])('emit wgsl %j is refused', async (options, why) => {
   const refused = await lotrc('emit', 'wgsl', model, ...options);

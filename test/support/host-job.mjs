@@ -10,12 +10,12 @@ export async function runJob(module, device, { tokens, weights, factors, calls }
   host.setWeights(arrays(weights));
   host.setAdapter(arrays(factors));
   const reads = {};
-  for (const [what, argument, data] of calls) {
+  for (const [what, argument, data, options] of calls) {
     try {
       if (what === 'read') reads[data ?? argument] = [...(await host.read(argument))];
       else if (what === 'write') host.write(argument, Float32Array.from(data));
       else if (what === 'setPacked') host.setPacked({ [argument]: Uint8Array.from(data) });
-      else if (what === 'setAdapter') host.setAdapter(arrays(argument), data);
+      else if (what === 'setAdapter') host.setAdapter(arrays(argument), data, ...(options ? [options] : []));
       else host[what](argument);
     } catch (error) {
       messages.push(error.message);

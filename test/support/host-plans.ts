@@ -49,6 +49,13 @@ export const hostPlans = (): Readonly<Record<string, KernelPlan>> => ({
     purpose: 'serve',
     adapters: 2,
   }),
+  'serve, rows with adapters, lotr': choose(contraction(LOTR), {
+    device,
+    tokens: 5,
+    purpose: 'serve',
+    adapters: 4,
+    mostRank: 6,
+  }),
   'serve, merging, lotr': choose(contraction(LOTR), { device, tokens: 9, purpose: 'serve', merging: true }),
   'serve, merging, lora': choose(contraction(LORA), { device, tokens: 9, purpose: 'serve', merging: true }),
 });

@@ -11,7 +11,12 @@ export interface HostJob {
   readonly tokens: number;
   readonly weights: Readonly<Record<string, Numbers>>;
   readonly factors: Readonly<Record<string, Numbers>>;
-  readonly calls: readonly (readonly [method: string, argument?: unknown, data?: unknown])[];
+  readonly calls: readonly (readonly [
+    method: string,
+    argument?: unknown,
+    data?: unknown,
+    options?: unknown,
+  ])[];
 }
 
 export interface HostAnswer {

@@ -27,7 +27,12 @@ interface Made {
   readonly pipelines: Pipeline[];
   readonly groups: Group[];
   /** what was written to buffers, in order */
-  readonly written: { readonly label: string; readonly data: ArrayLike<number> }[];
+  readonly written: {
+    readonly label: string;
+    /** bytes of the buffer before */
+    readonly offset: number;
+    readonly data: ArrayBufferView & ArrayLike<number>;
+  }[];
   /** command buffers */
   submitted: number;
 }
@@ -57,8 +62,8 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
     limits,
     features: new Set(features),
     queue: {
-      writeBuffer({ label }: Buffer, _offset: number, data: ArrayLike<number>) {
-        made.written.push({ label, data });
+      writeBuffer({ label }: Buffer, offset: number, data: ArrayBufferView & ArrayLike<number>) {
+        made.written.push({ label, offset, data });
       },
       submit() {
         made.submitted++;

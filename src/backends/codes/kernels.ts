@@ -174,6 +174,24 @@ export const noRowAdapters = defineCode<{ region: string; because: string }>({
   }),
 });
 
+export const adaptersTooLarge = defineCode<{
+  buffer: string;
+  bytes: string;
+  device: string;
+  most: string;
+}>({
+  code: 'LOTR6140',
+  severity: 'error',
+  title: 'the adapters of rows are larger than what a device binds',
+  explain:
+    'With --adapters and --max-rank one buffer holds a factor of all adapters, each with room for the largest rank, and a kernel for WebGPU ' +
+    'is given the whole buffer. A device gives a kernel at most maxStorageBufferBindingSize bytes of a buffer: 128 MiB unless its record says more.',
+  make: ({ buffer, bytes, device, most }) => ({
+    message: `${buffer} holds a factor of all adapters in ${bytes}, and kernels on ${device} are given at most ${most} of a buffer`,
+    hint: 'choose fewer --adapters, a smaller --max-rank or --dtype f16, or plan for a record of the device (`lotrc doctor`) that binds more',
+  }),
+});
+
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({
   code: 'LOTR6031',
   severity: 'error',

@@ -12,9 +12,10 @@ import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
-import { contraction, type Layers, reference } from '../../support/host-layers.js';
+import { contraction, type Layers } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { rowFactors, rowReference } from '../../support/row-adapters.js';
 import { tensorsOf } from '../../support/two-passes.js';
 
 const [device, amd] = [profile('h100', 'cuda'), profile('mi300x', 'hip')];
@@ -44,27 +45,6 @@ const planFor = (found: AdaptedLayers, dtype: KernelDtype, on = device): KernelP
     dtype,
   });
 
-/** The layers with an adapter of another rank and scale. */
-function withAdapter(found: AdaptedLayers, rank: number, scale: number): AdaptedLayers {
-  const groups = found.groups.map((group) => {
-    const own = (extent: number) => (extent === group.rank ? rank : extent);
-    const extents = Object.fromEntries(
-      Object.entries(group.extents).map(([letter, extent]) => [letter, own(extent)]),
-    );
-    const factors = group.factors.map((factor) => ({ ...factor, shape: factor.shape.map(own) }));
-    return { ...group, rank, scale, extents, factors };
-  });
-  return { ...found, groups };
-}
-
-/** Numbers for every factor of an adapter, by tensor, as models store them. */
-function factorsOf(plan: KernelPlan, rank: number, seed: number): Record<string, Float32Array> {
-  const all = plan.buffers.flatMap(({ ofRows }) =>
-    ofRows ? ofRows.tensors.map((tensor) => [tensor, ofRows.length ?? rank] as const) : [],
-  );
-  return Object.fromEntries(all.map(([tensor, length], k) => [tensor, values(rank * length, seed + k)]));
-}
-
 interface Case {
   readonly spec: AdapterSpec;
   readonly layers: Layers;
@@ -86,7 +66,7 @@ describe.skipIf(!hasCompiler('g++'))('rows with adapters of their own, in the C 
     const plan = planFor(found, dtype, hip ? amd : device);
     const files = hip ? hipHost(plan, ['gfx942']) : cudaHost(plan, ['sm_80']);
     const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
-    const adapters = ADAPTERS.map(({ rank }, n) => factorsOf(plan, rank, 20 + 30 * n));
+    const adapters = ADAPTERS.map(({ rank }, n) => rowFactors(plan, rank, 20 + 30 * n));
     const inputs = BATCHES.map((rows, n) => ({
       x_0: values(rows.length * layers.in, 31 + n),
       x_1: values(rows.length * layers.in, 41 + n),
@@ -148,17 +128,9 @@ describe.skipIf(!hasCompiler('g++'))('rows with adapters of their own, in the C 
       '1: 34 rows are more than 33',
       '1: ranks_0 is filled by lotrc_set_rows and lotrc_set_adapter',
     ]);
-    const expected = (n: number, rows: readonly number[]) => {
-      const plain = withAdapter(found, 1, 0);
-      const all = new Map(
-        rows.map((adapter) => {
-          const one = ADAPTERS[adapter];
-          const of = one ? withAdapter(found, one.rank, one.scale) : plain;
-          return [adapter, reference(of, { ...weights, ...adapters[one ? adapter : 0]! }, inputs[n]!)];
-        }),
-      );
-      return (name: string) => rows.flatMap((adapter, row) => [...all.get(adapter)![name]![row]!]);
-    };
+    const all = ADAPTERS.map((one, n) => ({ ...one, factors: adapters[n]! }));
+    const expected = (n: number, rows: readonly number[]) =>
+      rowReference(found, all, weights, inputs[n]!, rows);
     for (const [n, rows, tag] of [
       ...BATCHES.map((rows, n) => [n, rows, `${n}`] as const),
       [1, BATCHES[1]!, 'written'] as const,

@@ -80,6 +80,14 @@ const WRONG: Readonly<Record<string, readonly (readonly [line: string, says: Reg
     ["await host.read('rowAdapter');", /"rowAdapter"' is not assignable/],
     ["host.setRows(['0']);", /'string' is not assignable/],
     ["host.setAdapter({}, '1');", /'string' is not assignable/],
+    ['host.setAdapter({}, 1, { rank: 2 });', /Expected 1-2 arguments, but got 3/],
+  ],
+  'serve, rows with adapters, lotr': [
+    ["host.write('ranks_0', data);", /"ranks_0"' is not assignable/],
+    ["await host.read('rowAdapter');", /"rowAdapter"' is not assignable/],
+    ["host.setRows(['0']);", /'string' is not assignable/],
+    ['host.setAdapter({}, 1, { ranks: 2 });', /'ranks' does not exist/],
+    ["host.setAdapter({ 'lotr/nobody/R': data });", /'lotr\/nobody\/R'' does not exist/],
   ],
 };
 
@@ -111,6 +119,13 @@ host.step(numbers);
 host.setAdapter({}, ADAPTERS - 1);
 host.setRows(Array.from({ length: Math.ceil(host.tokens / ROW_BLOCK) }, () => 0));
 host.buffers.rowAdapter.destroy();
+`,
+  'serve, rows with adapters, lotr': `
+host.setAdapter({ 'lotr/17x11/R': data }, ADAPTERS - 1, { rank: MAX_RANK, scale: 0.5 });
+host.setRows(Array.from({ length: host.tokens }, (_, row) => (row % 2 === 0 ? row % ADAPTERS : null)));
+const place: RowPlace = ROW_FACTORS['lotr/17x11/L'][0];
+const group: Group = GROUPS[0];
+console.log(group.scale, place.first, NO_ADAPTER);
 `,
 };
 

@@ -22,6 +22,7 @@ import { contraction, IN, reference } from '../../support/host-layers.js';
 import { trainingJob } from '../../support/host-training.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { rowFactors, rowReference } from '../../support/row-adapters.js';
 import { tilesToRun } from '../../support/small-tiles.js';
 import { allPlaces, tensorsOf } from '../../support/two-passes.js';
 
@@ -111,6 +112,49 @@ function served(made: {
 
 /** Launches of a plan that sum over subgroups. */
 const overSubgroups = (plan: KernelPlan) => launchesOf(plan).filter(({ schedule }) => schedule.subgroups);
+
+/** With tiles that SwiftShader compiles fast, and that read vectors. */
+const byRow = casesFor(driver, [{ in: 20, out: 12, rank: 5 }], (size) => {
+  const [found, tokens] = [contraction(LOTR, undefined, size), 7];
+  const options = { device: profile('software', 'webgpu'), tokens, purpose: 'serve' } as const;
+  const plan = loweredWgsl(choose(found, { ...options, adapters: 3, mostRank: 33 }));
+  return { found, tokens, inputs: size.in, plan, module: compiled(webgpuHost(plan)) };
+});
+test.skipIf(!driver).each(byRow)(
+  'rows with adapters of their own, of ranks 33, 1 and 7, agree with float64',
+  { timeout: 300_000 },
+  ({ found, tokens, inputs: width, plan, module }) => {
+    const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
+    const adapters = [
+      { rank: 33, scale: 2 },
+      { rank: 1, scale: 0.5 },
+      { rank: 7, scale: -1.25 },
+    ].map((one, n) => ({ ...one, factors: rowFactors(plan, one.rank, 20 + 30 * n) }));
+    const plain = adapters.map(({ factors }) =>
+      Object.fromEntries(Object.entries(factors).map(([name, data]) => [name, [...data]])),
+    );
+    const inputs = Object.fromEntries(
+      ['x_0', 'x_1'].map((name, index) => [name, [...values(tokens * width, 31 + index)]]),
+    );
+    const rows = [2, null, 0, 1, 2, 0];
+    const answer = runHost(module.folder, driver!, {
+      tokens,
+      weights,
+      factors: plain[1]!,
+      calls: [
+        ...adapters.map(({ scale }, n) => ['setAdapter', plain[n], n, { scale }] as const),
+        ['setRows', rows],
+        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+        ...found.regions.map((__, region) => ['forward', region] as const),
+        ...['y_0', 'y_1', 'y_2'].map((name) => ['read', name] as const),
+      ],
+    });
+    expect(answer.messages).toEqual([]);
+    const expected = rowReference(found, adapters, weights, inputs, [...rows, null]);
+    for (const name of ['y_0', 'y_1', 'y_2'])
+      expect(worstError(answer.reads[name]!, expected(name)), name).toBeLessThan(2e-6);
+  },
+);
 
 const subgroups = casesFor(driver && EVERYTHING, [LOTR], (spec) => {
   const made = trainingJob(spec, 'split', 4, 41, 'f32', { subgroups: true });

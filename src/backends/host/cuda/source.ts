@@ -14,6 +14,7 @@ import {
   placesOf,
   regionRow,
   rowBlockOf,
+  rowFactorsOf,
 } from '../shared/tables.js';
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
@@ -136,12 +137,8 @@ function tablesText(
 }
 
 /** Groups with the buffers of their adapters' ranks and scales, and the factors that adapters of rows have. */
-function rowTables({ groups, buffers }: KernelPlan, number: BufferNumbers): readonly string[] {
-  const factors = buffers.flatMap(({ name, shape, ofRows }) => {
-    if (!ofRows) return [];
-    const { group, tensors, length, turned } = ofRows;
-    return tensors.map((tensor, n) => ({ name, shape, group, tensor, n, length, turned }));
-  });
+function rowTables(plan: KernelPlan, number: BufferNumbers): readonly string[] {
+  const { groups } = plan;
   return [
     '',
     'static const GroupRow GROUPS[] = {',
@@ -152,9 +149,9 @@ function rowTables({ groups, buffers }: KernelPlan, number: BufferNumbers): read
     '};',
     '',
     'static const FactorRow FACTORS[] = {',
-    ...factors.map(({ name, shape, group, tensor, n, length, turned }) => {
-      const first = `${n * Number(shape[1])}u * LOTRC_MAX_RANK`;
-      return `    {${[cString(tensor), group, number.get(name)!, first, length ?? 0, turned].join(', ')}},`;
+    ...rowFactorsOf(plan).map(({ buffer, line, group, tensor, nth, length, turned }) => {
+      const first = `${nth * line}u * LOTRC_MAX_RANK`;
+      return `    {${[cString(tensor), group, number.get(buffer)!, first, length ?? 0, turned].join(', ')}},`;
     }),
     '};',
   ];

@@ -126,6 +126,27 @@ export const packedTensors = (buffers: readonly BufferPlan[]): Readonly<Record<s
     ),
   );
 
+/** A factor of adapters that rows have, in the part of a buffer that an adapter has: see OfRows. */
+export interface RowFactor {
+  readonly tensor: string;
+  readonly buffer: string;
+  /** number of the group whose ranks it has */
+  readonly group: number;
+  /** lines before its first, which are those of the `nth` tensor of a part, and numbers of a line */
+  readonly nth: number;
+  readonly line: number;
+  readonly length: number | null;
+  readonly turned: boolean;
+}
+
+/** The factors of adapters that rows have, in the order of their buffers. */
+export const rowFactorsOf = ({ buffers }: KernelPlan): readonly RowFactor[] =>
+  buffers.flatMap(({ name, shape, ofRows }) => {
+    if (!ofRows) return [];
+    const { tensors, ...rest } = ofRows;
+    return tensors.map((tensor, nth) => ({ tensor, buffer: name, nth, line: Number(shape[1]), ...rest }));
+  });
+
 /**
  * Number of rows in a block, all of one adapter: a multiple of every tile, since a workgroup must not have rows of two
  * adapters.

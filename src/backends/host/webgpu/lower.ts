@@ -1,19 +1,22 @@
+import { fail } from '../../../ir/diagnostics.js';
 import type { Extent, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
 import { lengthOf, productWork } from '../../kernel/plan/cost.js';
 import { allInVectors, tilesInVectors } from '../../kernel/plan/vectors.js';
 import { MOST_PARTS, ProductCuts } from '../shared/cuts.js';
 import { withLaunches } from '../shared/lower.js';
+import { adaptersBeyondBindings } from './bindings.js';
 import { WeightSlices } from './slices.js';
 
 /**
  * The plan as it is emitted: weights that a device does not bind at once are read in slices, and products of few rows whose results are
  * too few workgroups for a device are cut into parts (partsOf). `halfSums`: products of float16 over tokens are added up in float16 within a
- * tile.
+ * tile. Throws LOTR6140 for adapters of rows that a device does not bind at once.
  */
 export function loweredWgsl(
   plan: KernelPlan,
   { halfSums = false }: { readonly halfSums?: boolean } = {},
 ): KernelPlan {
+  for (const problem of adaptersBeyondBindings(plan)) fail(problem);
   const [slices, cuts] = [new WeightSlices(plan), new ProductCuts(plan, partsOf)];
   const lowered = withLaunches(plan, (launch) =>
     slices
@@ -44,10 +47,11 @@ function inHalves(launch: Launch): Launch {
 function partsOf(
   work: Product,
   { BM, BN, BK, gemv }: TileSchedule,
-  { device, tokens, adapters }: KernelPlan,
+  { device, tokens, adapters, mostRank }: KernelPlan,
 ): number {
   const { multiprocessors: units, bytesPerSecond, launchSeconds } = device;
-  if (!gemv || !units || adapters > 1 || work.parts > 1 || typeof work.cols !== 'number') return 1;
+  const sorted = adapters > 1 && mostRank === undefined;
+  if (!gemv || !units || sorted || work.parts > 1 || typeof work.cols !== 'number') return 1;
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
   const rows = n(work.rows);
   const groups = Math.ceil(rows / BM) * Math.ceil(work.cols / BN);

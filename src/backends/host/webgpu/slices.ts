@@ -64,7 +64,7 @@ export class WeightSlices {
         b(true).map((one) => one.b.matrix),
         ofCols,
       ) ??
-      (residual ? [work] : this.#alongInner(work))
+      this.#alongInner(work)
     );
   }
 
@@ -81,10 +81,12 @@ export class WeightSlices {
     this.#perToken = Math.max(this.#perToken, cols);
     const sums = dense(SUMS, 'f32', work.rows, cols);
     const { epilogue } = work;
+    const { scale, residual } = epilogue;
+    const first = { scale, accumulate: false, ...(residual ? { residual } : {}) };
     return pieces.map((piece, n) =>
       n === pieces.length - 1
         ? { ...work, segments: [piece, ...whole], epilogue: { ...epilogue, residual: sums } }
-        : { ...work, segments: [piece], epilogue: { scale: epilogue.scale, accumulate: n > 0 }, out: sums },
+        : { ...work, segments: [piece], epilogue: n > 0 ? { scale, accumulate: true } : first, out: sums },
     );
   }
 

@@ -40,6 +40,7 @@ import {
   UNMERGE,
   WEIGHTS,
 } from './plan.js';
+import { rowAdapters } from './rows.js';
 // #endif
 /**
  * Makes all buffers and pipelines. Weights and factors are zero until they are set. Throws when the device
@@ -251,13 +252,17 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     },
 
     // #endif
+    // #if EMIT_ROWS
+    ...rowAdapters(device, buffers, tokens, checkAlive),
+
+    // #else
     // #if EMIT_MANY
     setAdapter(tensors, adapter = 0) {
       checkAdapter(adapter);
       upload(tensors, FACTORS, adapter);
     },
 
-    setRows(adapters) {
+    setRows(adapters: readonly number[]) {
       checkAlive();
       const blocks = Math.ceil(tokens / ROW_BLOCK);
       if (adapters.length !== blocks) {
@@ -273,9 +278,10 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     //-     },
 
     // #endif
+    // #endif
     write(name, data) {
       checkAlive();
-      // #if EMIT_MANY
+      // #if EMIT_SLOTS
       checkNumbers(name);
       // #endif
       // #if EMIT_PACKED
@@ -291,7 +297,7 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
 
     async read(name) {
       checkAlive();
-      // #if EMIT_MANY
+      // #if EMIT_SLOTS
       checkNumbers(name);
       // #endif
       // #if EMIT_PACKED
@@ -452,10 +458,12 @@ function checkNotPacked(name: BufferName): void {
 }
 
 // #endif
-// #if EMIT_MANY
-/** Throws RangeError for the table of rows, which holds no float32. */
+// #if EMIT_SLOTS
+/** Throws RangeError for tables of rows and of ranks, which hold no float32. */
 function checkNumbers(name: BufferName): void {
-  if (name === 'rowAdapter') throw new RangeError('rowAdapter is filled by setRows');
+  const { type }: BufferLayout = BUFFERS[name];
+  const by = name === 'rowAdapter' ? 'setRows' : 'setAdapter';
+  if (type === 'u32') throw new RangeError(\`\${name} is filled by \${by}\`);
 }
 
 /** Throws RangeError for an adapter that is not there. */
@@ -1112,13 +1120,15 @@ export const PLAN_TS = `/**
 export declare const TOKENS: number;
 export declare const ADAPTERS: number;
 export declare const ROW_BLOCK: number;
+export declare const MAX_RANK: number;
+export declare const NO_ADAPTER: number;
 
 export type Extent = number | 'M' | 'rowBlocks';
 export interface BufferLayout {
-  readonly type: 'f32' | 'f16' | 'u8';
+  readonly type: 'f32' | 'f16' | 'u8' | 'u32';
   readonly shape: readonly Extent[];
 }
-export type BufferName = 'x_0' | 'rowAdapter';
+export type BufferName = 'x_0' | 'rowAdapter' | 'ranks_0';
 export type NumbersName = BufferName;
 export declare const BUFFERS: Readonly<Record<BufferName, BufferLayout>>;
 export declare const BUFFER_NAMES: readonly BufferName[];
@@ -1134,6 +1144,32 @@ export type Places = Readonly<Record<string, readonly Place[]>>;
 export declare const WEIGHTS: Places;
 export declare const FACTORS: Places;
 export declare const PACKED: Readonly<Record<string, BufferName>>;
+
+/** Layers of which an adapter has one rank and scale. */
+export interface Group {
+  readonly label: string;
+  /** of the adapter of the model */
+  readonly scale: number;
+  readonly ranks: BufferName;
+  readonly scales: BufferName;
+}
+export declare const GROUPS: readonly Group[];
+/** Where a buffer has a factor of adapter 0: a line for each of its rank. */
+export interface RowPlace {
+  readonly buffer: BufferName;
+  readonly group: number;
+  readonly first: number;
+  /** numbers of a line; null: as many as the rank */
+  readonly length: number | null;
+  /** the model has the axis of the rank last */
+  readonly turned: boolean;
+}
+export declare const ROW_FACTORS: Readonly<Record<string, readonly RowPlace[]>>;
+/** Rank and scale of an adapter. */
+export interface AdapterOptions {
+  readonly rank?: number;
+  readonly scale?: number;
+}
 
 export interface Region {
   /** argument of forward */
@@ -1183,8 +1219,8 @@ export interface Adapters {
   readonly buffers: Readonly<Record<BufferName, GPUBuffer>>;
   setWeights(tensors: TensorData<string>): void;
   setPacked(tensors: Partial<Readonly<Record<string, Uint8Array<ArrayBuffer>>>>): void;
-  setAdapter(tensors: TensorData<string>, adapter?: number): void;
-  setRows(adapters: readonly number[]): void;
+  setAdapter(tensors: TensorData<string>, adapter?: number, options?: AdapterOptions): void;
+  setRows(adapters: readonly (number | null)[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
   encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
@@ -1234,6 +1270,173 @@ export interface Step {
   readonly kernel: Kernel<StepBuffer>;
 }
 export declare const STEPS: readonly Step[];
+`;
+
+/** ../runtime/rows.ts */
+export const ROWS_TS = `// #if EMIT_SOURCE
+import { checkAdapter } from './checks.js';
+import { toHalves } from './halves.js';
+import { isHalf, sizeOf } from './needs.js';
+import {
+  ADAPTERS,
+  type AdapterOptions,
+  type Adapters,
+  BUFFERS,
+  type BufferLayout,
+  type BufferName,
+  GROUPS,
+  MAX_RANK,
+  NO_ADAPTER,
+  ROW_FACTORS,
+  type RowPlace,
+  type TensorData,
+} from './plan.js';
+
+// #endif
+// #if EMIT_ROWS
+/** What an adapter has in the layers of a group. */
+interface OwnFactors {
+  /** 0: none yet */
+  rank: number;
+  scale: number;
+  /** names of the factors that it was given in this rank */
+  readonly given: Set<string>;
+}
+
+/**
+ * The calls of adapters of which every row of x has its own: \`buffers\` hold a part for each, \`tokens\` rows. \`checkAlive\` throws where
+ * nothing can be written any more.
+ */
+function rowAdapters(
+  device: GPUDevice,
+  buffers: Readonly<Record<BufferName, GPUBuffer>>,
+  tokens: number,
+  checkAlive: () => void,
+): Pick<Adapters, 'setAdapter' | 'setRows'> {
+  const held = GROUPS.map(({ scale }) =>
+    Array.from({ length: ADAPTERS }, (): OwnFactors => ({ rank: 0, scale, given: new Set() })),
+  );
+  const placesOf: Readonly<Record<string, readonly RowPlace[]>> = ROW_FACTORS;
+  const all = Object.entries(placesOf);
+  /** what an adapter lacks in a group, in words; null: nothing */
+  const lacking = (group: number, adapter: number): string | null => {
+    const own = held[group]?.[adapter];
+    const missing = all.find(
+      ([name, places]) => places.some((place) => place.group === group) && !own?.given.has(name),
+    );
+    return missing ? missing[0] : null;
+  };
+  const writeRows = (of: Uint32Array<ArrayBuffer>) => device.queue.writeBuffer(buffers.rowAdapter, 0, of);
+  // no row has an adapter at first
+  writeRows(new Uint32Array(tokens).fill(NO_ADAPTER));
+
+  return {
+    setAdapter(tensors: TensorData<string>, adapter = 0, { rank, scale }: AdapterOptions = {}) {
+      checkAlive();
+      checkAdapter(adapter);
+      if (rank !== undefined) checkRank(rank);
+      if (scale !== undefined && !Number.isFinite(scale))
+        throw new RangeError('scale is not a finite number');
+      const given = Object.entries(tensors).flatMap(([name, data]) => {
+        const places = placesOf[name];
+        if (!places) throw new RangeError(\`there is no factor \${name} here\`);
+        return data ? places.map((place) => ({ name, data, place })) : [];
+      });
+      // all are checked before the first is written
+      const changes = GROUPS.flatMap((group, index) => {
+        const factors = given.filter(({ place }) => place.group === index);
+        if (factors.length === 0 && given.length > 0) return [];
+        const own = held[index]?.[adapter] ?? { rank: 0, scale: group.scale, given: new Set<string>() };
+        const [first] = factors;
+        const wanted = rank ?? (first ? rankOf(first.name, first.data, first.place) : own.rank);
+        for (const { name, data, place } of factors) checkFactor(name, data, place, wanted);
+        return [{ group, index, factors, own, wanted }];
+      });
+      for (const { group, index, factors, own, wanted } of changes) {
+        // factors of another rank are of no use
+        if (wanted !== own.rank) own.given.clear();
+        own.rank = wanted;
+        own.scale = scale ?? own.scale;
+        for (const { name, data, place } of factors) {
+          const lines = linesOf(data, place, wanted);
+          const elements = adapter * (sizeOf(place.buffer, tokens) / ADAPTERS) + place.first;
+          // #if EMIT_HALF
+          if (isHalf(place.buffer))
+            device.queue.writeBuffer(buffers[place.buffer], 2 * elements, toHalves(lines));
+          else device.queue.writeBuffer(buffers[place.buffer], 4 * elements, lines);
+          // #else
+          //-           device.queue.writeBuffer(buffers[place.buffer], 4 * elements, lines);
+          // #endif
+          own.given.add(name);
+        }
+        const complete = lacking(index, adapter) === null ? own.rank : 0;
+        device.queue.writeBuffer(buffers[group.ranks], 4 * adapter, Uint32Array.of(complete));
+        device.queue.writeBuffer(buffers[group.scales], 4 * adapter, Float32Array.of(own.scale));
+      }
+    },
+
+    setRows(adapters) {
+      checkAlive();
+      if (adapters.length > tokens) throw new RangeError(\`\${adapters.length} rows are more than \${tokens}\`);
+      for (const adapter of new Set(adapters)) {
+        if (adapter === null) continue;
+        checkAdapter(adapter);
+        for (const group of GROUPS.keys()) {
+          const name = lacking(group, adapter);
+          if (name !== null) throw new Error(\`adapter \${adapter} has no \${name}: setAdapter comes first\`);
+        }
+      }
+      const rows = new Uint32Array(tokens).fill(NO_ADAPTER);
+      rows.set(adapters.map((adapter) => adapter ?? NO_ADAPTER));
+      writeRows(rows);
+    },
+  };
+}
+
+/** Throws RangeError for a rank for which there is no room. */
+function checkRank(rank: number): void {
+  if (!Number.isInteger(rank) || rank < 1 || rank > MAX_RANK) {
+    throw new RangeError(\`rank is \${rank}, not a whole number from 1 to \${MAX_RANK}\`);
+  }
+}
+
+/** The rank of a factor, from its size. Throws RangeError where it has none. */
+function rankOf(name: string, { length: count }: Float32Array, { length }: RowPlace): number {
+  const rank = length === null ? Math.sqrt(count) : count / length;
+  if (Number.isInteger(rank) && rank >= 1 && rank <= MAX_RANK) return rank;
+  const shape = length === null ? 'rank x rank' : \`rank x \${length}\`;
+  throw new RangeError(
+    \`\${name} is \${shape} or turned, with a rank from 1 to \${MAX_RANK}, not \${count} numbers\`,
+  );
+}
+
+/** Throws RangeError for a factor that is not of this rank. */
+function checkFactor(name: string, data: Float32Array, { length, turned }: RowPlace, rank: number): void {
+  const width = length ?? rank;
+  if (data.length === rank * width) return;
+  const shape = turned ? \`\${width} x \${rank}\` : \`\${rank} x \${width}\`;
+  throw new RangeError(\`\${name} of rank \${rank} is \${shape}, not \${data.length} numbers\`);
+}
+
+/** A factor as its buffer has it: a line for each of its rank, with room for the largest where lines are of the rank too. */
+function linesOf(
+  data: Float32Array,
+  { buffer, length, turned }: RowPlace,
+  rank: number,
+): Float32Array<ArrayBuffer> {
+  const { shape }: BufferLayout = BUFFERS[buffer];
+  const [width, room] = [length ?? rank, Number(shape[1])];
+  const lines = new Float32Array(rank * room);
+  for (let j = 0; j < rank; j++) {
+    for (let i = 0; i < width; i++) lines[j * room + i] = data[turned ? i * rank + j : j * width + i] ?? 0;
+  }
+  return lines;
+}
+
+// #endif
+// #if EMIT_SOURCE
+export { rowAdapters };
+// #endif
 `;
 
 /** ../runtime/segments.ts */

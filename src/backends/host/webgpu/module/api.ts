@@ -14,6 +14,7 @@ export const api = (facts: ModuleFacts): Statement[] => [
     'Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>',
   ),
   ...(facts.training ? [hyperparameters(facts)] : []),
+  ...(facts.rows ? [adapterOptions] : []),
   shape({ name: 'AdaptersOptions', doc: 'Options of createAdapters.' }, [
     field('tokens?', 'number', 'rows of every x; TOKENS unless given'),
   ]),
@@ -47,7 +48,28 @@ const hyperparameters = ({ optimizer }: ModuleFacts) =>
     ),
   );
 
-function uploads({ adapters, merging, packed }: ModuleFacts) {
+/** Rank and scale of an adapter of rows. */
+const adapterOptions = shape({ name: 'AdapterOptions', doc: 'Options of setAdapter.' }, [
+  field('rank?', 'number', '1 to MAX_RANK; that of the factors unless given'),
+  field('scale?', 'number', "what it was, at first the scale of the model's adapter, unless given"),
+]);
+
+const ROW_METHODS = [
+  method(
+    'setAdapter',
+    { tensors: 'TensorData<FactorName>', 'adapter?': 'number', 'options?': 'AdapterOptions' },
+    'void',
+    'Uploads factors of one adapter, 0 to ADAPTERS - 1; 0 unless given. Rank and scale are those of the groups of the factors, or of all groups where none is given; with another rank than before it has no factors of a group but these. Throws RangeError for another name, size, rank or adapter.',
+  ),
+  method(
+    'setRows',
+    { adapters: 'readonly (number | null)[]' },
+    'void',
+    'Says whose the rows of x are: the adapter of each row, in any order; null: none. Rows beyond the last have none. Throws RangeError for more rows than tokens or another adapter, and an error for an adapter that lacks a factor.',
+  ),
+];
+
+function uploads({ adapters, merging, packed, rows }: ModuleFacts) {
   const many = adapters > 1;
   const order = merging ? ' Throws while the adapter is in the weights.' : '';
   return [
@@ -67,29 +89,31 @@ function uploads({ adapters, merging, packed }: ModuleFacts) {
           ),
         ]
       : []),
-    ...(many
-      ? [
-          method(
-            'setAdapter',
-            { tensors: 'TensorData<FactorName>', 'adapter?': 'number' },
-            'void',
-            'Uploads factors of one adapter, 0 to ADAPTERS - 1; 0 unless given. Throws RangeError for another name, size or adapter.',
-          ),
-          method(
-            'setRows',
-            { adapters: 'readonly number[]' },
-            'void',
-            'Says whose the rows of x are: the adapter of each block of ROW_BLOCK rows, the last of which may be shorter. Rows of one adapter that do not fill a block are followed by rows of padding. Throws RangeError for another count or adapter.',
-          ),
-        ]
-      : [
-          method(
-            'setAdapter',
-            { tensors: 'TensorData<FactorName>' },
-            'void',
-            `Uploads factors of the adapter, at any time. Throws RangeError for another name or size.${order}`,
-          ),
-        ]),
+    ...(rows
+      ? ROW_METHODS
+      : many
+        ? [
+            method(
+              'setAdapter',
+              { tensors: 'TensorData<FactorName>', 'adapter?': 'number' },
+              'void',
+              'Uploads factors of one adapter, 0 to ADAPTERS - 1; 0 unless given. Throws RangeError for another name, size or adapter.',
+            ),
+            method(
+              'setRows',
+              { adapters: 'readonly number[]' },
+              'void',
+              'Says whose the rows of x are: the adapter of each block of ROW_BLOCK rows, the last of which may be shorter. Rows of one adapter that do not fill a block are followed by rows of padding. Throws RangeError for another count or adapter.',
+            ),
+          ]
+        : [
+            method(
+              'setAdapter',
+              { tensors: 'TensorData<FactorName>' },
+              'void',
+              `Uploads factors of the adapter, at any time. Throws RangeError for another name or size.${order}`,
+            ),
+          ]),
     method(
       'write',
       { name: 'NumbersName', data: 'Float32Array<ArrayBuffer>' },

@@ -1,3 +1,4 @@
+import { bare } from '../../../../ir/keys.js';
 import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
 import { CAST_WIDTH } from '../../../kernel/gen/cast.js';
 import { STEP_WIDTH } from '../../../kernel/gen/step.js';
@@ -15,9 +16,11 @@ import {
   placesOf,
   regionRow,
   rowBlockOf,
+  rowFactorsOf,
   type TensorPlace,
 } from '../../shared/tables.js';
 import { elementsRead } from '../slices.js';
+import type { TableValue } from './literal.js';
 
 /** A kernel as the module has it: everything that is needed to bind and to launch it. */
 export interface KernelRow {
@@ -58,6 +61,17 @@ export interface ModuleFacts {
   /** some buffers are larger than what kernels are given of them */
   readonly slices: boolean;
   readonly adapters: number;
+  /** rows have adapters of their own: the largest rank, groups of layers and the places of factors */
+  readonly rows: {
+    readonly most: number;
+    readonly groups: readonly {
+      readonly label: string;
+      readonly scale: number;
+      readonly ranks: string;
+      readonly scales: string;
+    }[];
+    readonly factors: Readonly<Record<string, readonly TableValue[]>>;
+  } | null;
   /** rows of x of one adapter that lie together at least */
   readonly rowBlock: number;
   readonly buffers: readonly BufferPlan[];
@@ -139,6 +153,7 @@ export function factsOf(
     half: plan.buffers.some(({ dtype }) => dtype === 'f16'),
     slices: kernels.some(({ bindings }) => bindings.some(({ size }) => size !== undefined)),
     adapters: plan.adapters,
+    rows: plan.mostRank === undefined ? null : { most: plan.mostRank, ...rowTables(plan) },
     rowBlock: rowBlockOf(plan),
     buffers: plan.buffers,
     weights: placesOf(
@@ -169,6 +184,26 @@ export function factsOf(
     features: featuresOf(all),
     limits: limitsOf(all),
   };
+}
+
+/** Groups with the buffers of their adapters' ranks and scales, and where their factors are, by tensor. */
+function rowTables(plan: KernelPlan) {
+  const factors = bare<TableValue[]>();
+  const parts = new Map(plan.buffers.map(({ name, shape }) => [name, Number(shape[0]) / plan.adapters]));
+  for (const { tensor, buffer, group, nth, line, length, turned } of rowFactorsOf(plan)) {
+    // the tensors of a part have the same number of lines
+    const { ofRows } = plan.buffers.find(({ name }) => name === buffer)!;
+    const first = nth * line * (parts.get(buffer)! / ofRows!.tensors.length);
+    factors[tensor] ??= [];
+    factors[tensor].push({ buffer, group, first, length, turned });
+  }
+  const groups = plan.groups.map(({ id, scale }, n) => ({
+    label: id,
+    scale,
+    ranks: `ranks_${n}`,
+    scales: `scales_${n}`,
+  }));
+  return { groups, factors };
 }
 
 const narrowName = (factor: string): string => `narrow_${factor}`;

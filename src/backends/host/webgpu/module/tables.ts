@@ -1,7 +1,7 @@
 import type { BufferPlan } from '../../../kernel/model/types.js';
 import type { TensorPlace } from '../../shared/tables.js';
 import type { ModuleFacts } from './facts.js';
-import { keyText, literal, type TableValue } from './literal.js';
+import { keyText, literal, quotedText, type TableValue } from './literal.js';
 import type { Statement } from './source.js';
 import { alias, comment, constant, field, list, shape, typedTable } from './structures.js';
 
@@ -11,25 +11,47 @@ export const tables = (facts: ModuleFacts): Statement[] => [
     { name: 'TOKENS', doc: 'Rows of every x that the tiles were chosen for. Any other number works too.' },
     String(facts.tokens),
   ),
-  ...(facts.adapters > 1 ? adapters(facts) : []),
+  ...(facts.adapters > 1 || facts.rows ? adapters(facts) : []),
   ...buffers(facts),
   ...tensors(facts),
   ...regions(facts),
   ...launches(facts),
 ];
 
-const adapters = ({ adapters: count, rowBlock }: ModuleFacts): Statement[] => [
+const adapters = ({ adapters: count, rowBlock, rows }: ModuleFacts): Statement[] => [
   constant({ name: 'ADAPTERS', doc: 'Adapters in one batch.' }, String(count)),
-  constant(
-    { name: 'ROW_BLOCK', doc: 'Rows of x in a block. All rows of a block belong to one adapter.' },
-    String(rowBlock),
-  ),
+  ...(rows
+    ? [
+        constant({ name: 'MAX_RANK', doc: 'The largest rank of an adapter.' }, String(rows.most)),
+        constant(
+          {
+            name: 'NO_ADAPTER',
+            doc: 'In the buffer rowAdapter: the row has none. Any other number that is not that of a complete adapter means the same.',
+          },
+          String(NONE),
+        ),
+      ]
+    : [
+        constant(
+          { name: 'ROW_BLOCK', doc: 'Rows of x in a block. All rows of a block belong to one adapter.' },
+          String(rowBlock),
+        ),
+      ]),
 ];
 
-function buffers({ buffers: plans, adapters: count, half, packed }: ModuleFacts): Statement[] {
-  const many = count > 1;
+/** No number of an adapter. */
+const NONE = 0xffffffff;
+
+function buffers({ buffers: plans, adapters: count, half, packed, rows: apart }: ModuleFacts): Statement[] {
+  const many = count > 1 && apart === null;
+  const whole = plans.flatMap(({ name, dtype }) => (dtype === 'u32' ? [quotedText(name)] : []));
   const bytes = Object.keys(packed).length > 0;
-  const types = ["'f32'", ...(half ? ["'f16'"] : []), ...(bytes ? ["'u8'"] : []), ...(many ? ["'u32'"] : [])];
+  const types = [
+    "'f32'",
+    ...(half ? ["'f16'"] : []),
+    ...(bytes ? ["'u8'"] : []),
+    ...(whole.length > 0 ? ["'u32'"] : []),
+  ];
   const rows = plans.map((plan) => {
     const about = aboutBuffer(plan);
     const row = `${keyText(plan.name)}: ${literal({ type: plan.dtype, shape: plan.shape }, 2, plan.name.length + 2)},`;
@@ -59,8 +81,8 @@ function buffers({ buffers: plans, adapters: count, half, packed }: ModuleFacts)
       { name: 'NumbersName', doc: 'Name of a buffer that write fills and read copies.' },
       bytes
         ? "{ [Name in BufferName]: (typeof BUFFERS)[Name]['type'] extends 'f32' | 'f16' ? Name : never }[BufferName]"
-        : many
-          ? "Exclude<BufferName, 'rowAdapter'>"
+        : whole.length > 0
+          ? `Exclude<BufferName, ${whole.join(' | ')}>`
           : 'BufferName',
     ),
     constant(
@@ -84,14 +106,14 @@ const LETTERS: Readonly<Record<string, string>> = {
   Wm: 'W with the adapter merged',
   partials: 'parts of sums over tokens',
   rowAdapter: 'adapter of each block of rows',
+  D: 'what the adapters of rows add to y',
+  ranks: 'rank of each adapter, 0 where it is not complete',
+  scales: 'scale of each adapter',
 };
 
-function aboutBuffer({ name, from, gradientOf, copyOf, value, life }: BufferPlan): string | null {
-  if (from !== undefined) {
-    const shown = from.slice(0, 3).map((tensor) => `\`${tensor}\``);
-    const more = from.length > 3 ? ` and ${from.length - 3} more` : '';
-    return `${shown.join(', ')}${more}`;
-  }
+function aboutBuffer({ name, from, ofRows, gradientOf, copyOf, value, life }: BufferPlan): string | null {
+  if (from !== undefined) return tensorNames(from);
+  if (ofRows !== undefined) return `${tensorNames(ofRows.tensors)} of every adapter`;
   if (gradientOf !== undefined) return `gradient of ${gradientOf}`;
   if (copyOf !== undefined) return `${copyOf} in float16`;
   if (value !== undefined) return `${name.startsWith('d') ? 'gradient of ' : ''}\`${value}\` of the model`;
@@ -99,9 +121,15 @@ function aboutBuffer({ name, from, gradientOf, copyOf, value, life }: BufferPlan
   return LETTERS[letters] ?? (life === 'scratch' ? 'scratch' : null);
 }
 
+function tensorNames(all: readonly string[]): string {
+  const shown = all.slice(0, 3).map((tensor) => `\`${tensor}\``);
+  const more = all.length > 3 ? ` and ${all.length - 3} more` : '';
+  return `${shown.join(', ')}${more}`;
+}
+
 const PLACES = 'Places';
 
-const tensors = ({ weights, packed, factors, adapters: count }: ModuleFacts): Statement[] => [
+const tensors = ({ weights, packed, factors, adapters: count, rows }: ModuleFacts): Statement[] => [
   shape(
     {
       name: 'Place',
@@ -122,15 +150,52 @@ const tensors = ({ weights, packed, factors, adapters: count }: ModuleFacts): St
   ),
   alias({ name: 'WeightName', doc: 'Name of a weight or bias in the model.' }, 'keyof typeof WEIGHTS'),
   ...(Object.keys(packed).length > 0 ? packedTable(packed) : []),
+  ...(rows
+    ? rowFactors(rows)
+    : [
+        typedTable(
+          {
+            name: 'FACTORS',
+            doc: `The model's factors.${count > 1 ? ' Places are those of adapter 0.' : ''}`,
+            type: PLACES,
+          },
+          placesValue(factors),
+        ),
+        alias({ name: 'FactorName', doc: 'Name of a factor in the model.' }, 'keyof typeof FACTORS'),
+      ]),
+];
+
+/** Factors of adapters that have ranks of their own. */
+const rowFactors = ({ groups, factors }: NonNullable<ModuleFacts['rows']>): Statement[] => [
+  shape({ name: 'Group', doc: 'Layers of which an adapter has one rank and scale.' }, [
+    field('label', 'string'),
+    field('scale', 'number', 'of the adapter of the model'),
+    field('ranks', 'BufferName', 'of each adapter: 0 where it is not complete'),
+    field('scales', 'BufferName', 'of each adapter'),
+  ]),
+  typedTable({ name: 'GROUPS', doc: 'All groups.', type: 'readonly Group[]' }, groups),
+  shape(
+    {
+      name: 'RowPlace',
+      doc: 'Place of a factor of adapter 0: from element `first` on, a line for each of its rank, with room for MAX_RANK and a few more.',
+    },
+    [
+      field('buffer', 'BufferName'),
+      field('group', 'number', 'index of the group whose rank it has'),
+      field('first', 'number'),
+      field('length', 'number | null', 'numbers of a line; null: as many as the rank'),
+      field('turned', 'boolean', 'the model has the axis of the rank last'),
+    ],
+  ),
   typedTable(
     {
-      name: 'FACTORS',
-      doc: `The model's factors.${count > 1 ? ' Places are those of adapter 0.' : ''}`,
-      type: PLACES,
+      name: 'ROW_FACTORS',
+      doc: 'Factors of an adapter, by their names in the model.',
+      type: 'Readonly<Record<string, readonly RowPlace[]>>',
     },
-    placesValue(factors),
+    factors,
   ),
-  alias({ name: 'FactorName', doc: 'Name of a factor in the model.' }, 'keyof typeof FACTORS'),
+  alias({ name: 'FactorName', doc: 'Name of a factor in the model.' }, 'keyof typeof ROW_FACTORS'),
 ];
 
 const packedTable = (packed: Readonly<Record<string, string>>): Statement[] => [

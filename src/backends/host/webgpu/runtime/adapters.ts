@@ -37,6 +37,7 @@ import {
   UNMERGE,
   WEIGHTS,
 } from './plan.js';
+import { rowAdapters } from './rows.js';
 // #endif
 /**
  * Makes all buffers and pipelines. Weights and factors are zero until they are set. Throws when the device
@@ -248,13 +249,17 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     },
 
     // #endif
+    // #if EMIT_ROWS
+    ...rowAdapters(device, buffers, tokens, checkAlive),
+
+    // #else
     // #if EMIT_MANY
     setAdapter(tensors, adapter = 0) {
       checkAdapter(adapter);
       upload(tensors, FACTORS, adapter);
     },
 
-    setRows(adapters) {
+    setRows(adapters: readonly number[]) {
       checkAlive();
       const blocks = Math.ceil(tokens / ROW_BLOCK);
       if (adapters.length !== blocks) {
@@ -270,9 +275,10 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     //-     },
 
     // #endif
+    // #endif
     write(name, data) {
       checkAlive();
-      // #if EMIT_MANY
+      // #if EMIT_SLOTS
       checkNumbers(name);
       // #endif
       // #if EMIT_PACKED
@@ -288,7 +294,7 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
 
     async read(name) {
       checkAlive();
-      // #if EMIT_MANY
+      // #if EMIT_SLOTS
       checkNumbers(name);
       // #endif
       // #if EMIT_PACKED

@@ -59,10 +59,12 @@ function checkNotPacked(name: BufferName): void {
 }
 
 // #endif
-// #if EMIT_MANY
-/** Throws RangeError for the table of rows, which holds no float32. */
+// #if EMIT_SLOTS
+/** Throws RangeError for tables of rows and of ranks, which hold no float32. */
 function checkNumbers(name: BufferName): void {
-  if (name === 'rowAdapter') throw new RangeError('rowAdapter is filled by setRows');
+  const { type }: BufferLayout = BUFFERS[name];
+  const by = name === 'rowAdapter' ? 'setRows' : 'setAdapter';
+  if (type === 'u32') throw new RangeError(`${name} is filled by ${by}`);
 }
 
 /** Throws RangeError for an adapter that is not there. */

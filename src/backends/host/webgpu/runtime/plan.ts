@@ -6,13 +6,15 @@
 export declare const TOKENS: number;
 export declare const ADAPTERS: number;
 export declare const ROW_BLOCK: number;
+export declare const MAX_RANK: number;
+export declare const NO_ADAPTER: number;
 
 export type Extent = number | 'M' | 'rowBlocks';
 export interface BufferLayout {
-  readonly type: 'f32' | 'f16' | 'u8';
+  readonly type: 'f32' | 'f16' | 'u8' | 'u32';
   readonly shape: readonly Extent[];
 }
-export type BufferName = 'x_0' | 'rowAdapter';
+export type BufferName = 'x_0' | 'rowAdapter' | 'ranks_0';
 export type NumbersName = BufferName;
 export declare const BUFFERS: Readonly<Record<BufferName, BufferLayout>>;
 export declare const BUFFER_NAMES: readonly BufferName[];
@@ -28,6 +30,32 @@ export type Places = Readonly<Record<string, readonly Place[]>>;
 export declare const WEIGHTS: Places;
 export declare const FACTORS: Places;
 export declare const PACKED: Readonly<Record<string, BufferName>>;
+
+/** Layers of which an adapter has one rank and scale. */
+export interface Group {
+  readonly label: string;
+  /** of the adapter of the model */
+  readonly scale: number;
+  readonly ranks: BufferName;
+  readonly scales: BufferName;
+}
+export declare const GROUPS: readonly Group[];
+/** Where a buffer has a factor of adapter 0: a line for each of its rank. */
+export interface RowPlace {
+  readonly buffer: BufferName;
+  readonly group: number;
+  readonly first: number;
+  /** numbers of a line; null: as many as the rank */
+  readonly length: number | null;
+  /** the model has the axis of the rank last */
+  readonly turned: boolean;
+}
+export declare const ROW_FACTORS: Readonly<Record<string, readonly RowPlace[]>>;
+/** Rank and scale of an adapter. */
+export interface AdapterOptions {
+  readonly rank?: number;
+  readonly scale?: number;
+}
 
 export interface Region {
   /** argument of forward */
@@ -77,8 +105,8 @@ export interface Adapters {
   readonly buffers: Readonly<Record<BufferName, GPUBuffer>>;
   setWeights(tensors: TensorData<string>): void;
   setPacked(tensors: Partial<Readonly<Record<string, Uint8Array<ArrayBuffer>>>>): void;
-  setAdapter(tensors: TensorData<string>, adapter?: number): void;
-  setRows(adapters: readonly number[]): void;
+  setAdapter(tensors: TensorData<string>, adapter?: number, options?: AdapterOptions): void;
+  setRows(adapters: readonly (number | null)[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
   encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
