@@ -192,6 +192,19 @@ export const adaptersTooLarge = defineCode<{
   }),
 });
 
+export const noRowsOnDevice = defineCode<{ device: string }>({
+  code: 'LOTR6141',
+  severity: 'error',
+  title: 'the kernels for rows with adapters of their own are wrong on the device',
+  explain:
+    'With --max-rank rows of a batch have adapters of their own. `lotrc doctor` has run the kernels for them on this device and compared them ' +
+    'with float64; they were wrong, or not compiled, and the record of the device says so. The record may also be older than these kernels.',
+  make: ({ device }) => ({
+    message: `the record of ${device} does not say that kernels for rows with adapters of their own are right on it`,
+    hint: 'run `lotrc doctor` again, or leave out --max-rank: each block of rows then has an adapter of the rank of the model',
+  }),
+});
+
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({
   code: 'LOTR6031',
   severity: 'error',

@@ -20,12 +20,13 @@ import type {
 } from '../kernel/model/types.js';
 import { dense, flipped, plain } from '../kernel/plan/launches.js';
 import { einsumSchedule, scheduleText } from '../kernel/plan/schedule.js';
-import { tilesInVectors } from '../kernel/plan/vectors.js';
+import { tilesInVectors, VECTOR } from '../kernel/plan/vectors.js';
 import { printWgsl } from '../kernel/print/wgsl/print.js';
 import { base64 } from './base64.js';
 import type { Job } from './examine.js';
 import { packedChecks, packedContents } from './packed-checks.js';
 import type { Check } from './record.js';
+import { CHECKED_ROWS, rowChecks, rowSizes, rowTablesOf } from './row-checks.js';
 
 /** Tiles that need of a device what all devices have, for families of which no other is right. */
 const SPARE: TileSchedule = { BM: 8, BN: 8, BK: 8, TM: 1, TN: 1, vec: 1, stages: 1, warps: 0, splitK: 1 };
@@ -40,7 +41,7 @@ export interface CheckedKernel {
 
 /**
  * Checks of everything that modules for a device launch: for each of its schedules products whose lengths no tile divides, in vectors
- * and element by element, with matrices stored either way; products with packed weights; sums of products that are not matrices; steps
+ * and element by element, with matrices stored either way; products with packed weights; rows with adapters of their own; sums of products that are not matrices; steps
  * of optimizers.
  */
 export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
@@ -83,6 +84,11 @@ export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
     } as const;
     add({ ...check, form, feature: 'packed' }, () => launched(launch));
   }
+  for (const dtype of dtypes)
+    for (const { of, form, launch } of rowChecks(dtype)) {
+      const check = { of: `${dtype} ${of}`, dtype, family: 'rows', row: null } as const;
+      add({ ...check, form, feature: 'rows' }, () => launched(launch));
+    }
   const alone = { dtype: 'f32', row: null, form: 'elements' } as const;
   add({ ...alone, of: 'f32 einsum', family: 'einsum' }, () => launched(einsumLaunch()));
   for (const kind of STEP_KINDS) {
@@ -99,8 +105,9 @@ const launched = (launch: Launch) => [kernelOf(launch), runOf(launch)] as const;
 function variantsOf({ schedule, family }: ScheduleRow): readonly { form: Check['form']; turned: boolean }[] {
   if (schedule.gemv) return [false, true].map((turned) => ({ form: 'vectors', turned }));
   const elements = { form: 'elements', turned: false } as const;
-  const tiles = family !== 'reducePartials' && family !== 'gemv' && tilesInVectors(schedule);
-  return tiles ? [{ form: 'vectors', turned: false }, elements] : [elements];
+  const sums = family === 'reducePartials' && schedule.vec === VECTOR;
+  const tiles = family !== 'gemv' && tilesInVectors(schedule);
+  return sums || tiles ? [{ form: 'vectors', turned: false }, elements] : [elements];
 }
 
 const M = 'M';
@@ -157,8 +164,10 @@ function launchOf(row: ScheduleRow, form: Check['form'], turned: boolean): Launc
 }
 
 /** Rows of x, or, for a sum over tokens, its length. */
-const tokensOf = ({ family, schedule: { BM, BK, splitK } }: Launch): number =>
-  family === 'skinnyT' ? BK * splitK + 3 : BM + 3;
+function tokensOf({ family, schedule: { BM, BK, splitK } }: Launch): number {
+  if (family === 'rows') return CHECKED_ROWS;
+  return family === 'skinnyT' ? BK * splitK + 3 : BM + 3;
+}
 
 function einsumLaunch(): Launch {
   const ref = (buffer: string, strides: readonly number[]) =>
@@ -225,6 +234,8 @@ function runOf(launch: Launch): Run {
       .set('a', [rows * cols, 'f32'])
       .set('b', [cols, 'f32'])
       .set(out, [rows, 'f32']);
+  } else if (work.kind === 'row-down' || work.kind === 'row-up') {
+    for (const [name, ...size] of rowSizes(work, n)) sizes.set(name, size);
   } else throw new Error(`no check of ${work.kind}`);
   const buffers = new Map(
     [...sizes].map(([name, [count, dtype]], at) => {
@@ -237,6 +248,8 @@ function runOf(launch: Launch): Run {
   );
   // float32 rounds the numbers that float64 is given too
   const given = new Map([...buffers].map(([name, data]) => [name, data.map(Math.fround)]));
+  if (work.kind === 'row-down' || work.kind === 'row-up')
+    for (const [name, table] of rowTablesOf(work)) given.set(name, table);
   const memory: Memory = new Map([...given].map(([name, data]) => [name, data.slice()]));
   for (const { b } of work.kind === 'product' ? work.segments : []) {
     const { packed } = b.matrix;

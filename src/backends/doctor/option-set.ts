@@ -5,7 +5,7 @@ import { WEBGPU } from '../host/webgpu/back-end.js';
 import { SCHEDULED } from '../kernel/device/families.js';
 
 const NAMES = WEBGPU.devices.map(({ name }) => name);
-const FAMILIES = [...SCHEDULED, 'packed', 'einsum', 'step'] as const;
+const FAMILIES = [...SCHEDULED, 'packed', 'rows', 'einsum', 'step'] as const;
 
 /** doctor: what checks kernels on a device. */
 export const DOCTOR = defineOptions({

@@ -5,18 +5,22 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { askDevice } from '../../../cli/doctor/ask.js';
 import { main } from '../../../cli/program.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { noWebgpu, wrongKernel } from '../../../src/backends/codes/doctor.js';
 import { type CheckedKernel, checksOf } from '../../../src/backends/doctor/checks.js';
 import type { Answer, Job } from '../../../src/backends/doctor/examine.js';
 import { doctorPage, doctorScript } from '../../../src/backends/doctor/page.js';
 import { parseRecord } from '../../../src/backends/doctor/read-record.js';
 import { ALLOWED, type DeviceRecord, recordOf } from '../../../src/backends/doctor/record.js';
+import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { pickSchedule } from '../../../src/backends/kernel/plan/schedule.js';
 import { codeOf } from '../../support/code-of.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
 import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
+import { contraction } from '../../support/host-layers.js';
 
 const device = profile('webgpu-laptop', 'webgpu');
 const checked = checksOf(device);
@@ -52,6 +56,7 @@ test('every schedule of a profile is checked, in each form that it has, and what
     'skinnyT',
     'rankBatched',
     'reducePartials',
+    'rows',
     'einsum',
     'step',
   ])
@@ -64,7 +69,7 @@ describe('the record of a device', () => {
     const record = recordWith();
     expect(record.profile.tiles).toEqual(device.tiles);
     expect(record.profile).toMatchObject({ storageBuffers: 10, bindingBytes: 1 << 30 });
-    expect(record.profile.features).toEqual(['subgroups', 'packed']);
+    expect(record.profile.features).toEqual(['subgroups', 'packed', 'rows']);
     expect(record.unsafe).toEqual([]);
   });
 
@@ -95,8 +100,21 @@ describe('the record of a device', () => {
 
   test('leaves packed weights alone where one of their kernels is wrong', () => {
     const record = recordWith('f32 gemm, weight packed: nf4, vectors');
-    expect(record.profile.features).toEqual(['subgroups']);
+    expect(record.profile.features).toEqual(['subgroups', 'rows']);
     expect(record.unsafe).toEqual([]);
+  });
+
+  test('LOTR6141: takes no rows with adapters of their own where one of their kernels is wrong', () => {
+    const plan = (record: DeviceRecord) => {
+      const found = parseRecord(JSON.stringify(record), 'device.json', [device]);
+      const options = { device: found, tokens: 3, purpose: 'serve', adapters: 2, mostRank: 4 } as const;
+      return () => loweredWgsl(choose(contraction(LOTR), options));
+    };
+    const wrong = recordWith('f16 D of rows, vectors');
+    expect(wrong.profile.features).toEqual(['subgroups', 'packed']);
+    expect(wrong.unsafe).toEqual([]);
+    expect(plan(wrong)).toThrow(/LOTR6141/);
+    expect(plan(recordWith())).not.toThrow();
   });
 
   test('without 16-bit floats has no schedules for them', () => {
@@ -190,7 +208,7 @@ test('LOTR6041: no device; LOTR6042: a wrong kernel', () => {
 /** In CI: drivers on the CPU take about a second to compile a kernel. */
 const [driver, deno] = EVERYTHING ? [dawnEnvironment(), denoProgram()] : [null, null];
 /** Kernels in vectors and element by element; the one in vectors computes with the wrong numbers. */
-const some = checked.filter(({ check }) => /^f32 (rankBatched 32|einsum)/.test(check.of));
+const some = checked.filter(({ check }) => /^f32 (rankBatched 32|einsum|D of rows, vectors)/.test(check.of));
 const FAULTY = 'f32 rankBatched 32x32x16, 4x4 each, in vectors';
 const faulty = some.map(
   ({ check, job }): CheckedKernel => ({
@@ -220,14 +238,14 @@ test.skipIf(!driver)(
       examined,
       ALLOWED,
     );
-    expect(record.checks).toHaveLength(3);
+    expect(record.checks).toHaveLength(4);
     expect(wrongIn(record)).toEqual([FAULTY]);
   },
 );
 
 test.skipIf(!deno)('the script of the page, in another WebGPU (naga, lavapipe)', { timeout: 300_000 }, () => {
   const [script, output] = [join(folder, 'doctor.mjs'), join(folder, 'record.json')];
-  const half = checked.filter(({ check }) => /^f16 rankBatched 32/.test(check.of));
+  const half = checked.filter(({ check }) => /^f16 (rankBatched 32|P of rows, vectors)/.test(check.of));
   const end = `Deno.writeTextFileSync('${output}', JSON.stringify(await doctor(navigator.gpu, () => {})));`;
   writeFileSync(script, `${doctorScript(device, [...faulty, ...half])}\n${end}\n`);
   const [file, ...flags] = denoCommand(deno!);
@@ -236,6 +254,6 @@ test.skipIf(!deno)('the script of the page, in another WebGPU (naga, lavapipe)',
     stdio: 'pipe',
   });
   const record = JSON.parse(readFileSync(output, 'utf8')) as DeviceRecord;
-  expect(record.checks).toHaveLength(5);
+  expect(record.checks).toHaveLength(7);
   expect(wrongIn(record)).toEqual([FAULTY]);
 });

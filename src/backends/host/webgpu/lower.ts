@@ -1,4 +1,5 @@
 import { fail } from '../../../ir/diagnostics.js';
+import { noRowsOnDevice } from '../../codes/kernels.js';
 import type { Extent, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
 import { lengthOf, productWork } from '../../kernel/plan/cost.js';
 import { allInVectors, tilesInVectors } from '../../kernel/plan/vectors.js';
@@ -10,12 +11,14 @@ import { WeightSlices } from './slices.js';
 /**
  * The plan as it is emitted: weights that a device does not bind at once are read in slices, and products of few rows whose results are
  * too few workgroups for a device are cut into parts (partsOf). `halfSums`: products of float16 over tokens are added up in float16 within a
- * tile. Throws LOTR6140 for adapters of rows that a device does not bind at once.
+ * tile. Throws LOTR6140 for adapters of rows that a device does not bind at once, LOTR6141 for a device on which their kernels are wrong.
  */
 export function loweredWgsl(
   plan: KernelPlan,
   { halfSums = false }: { readonly halfSums?: boolean } = {},
 ): KernelPlan {
+  if (plan.mostRank !== undefined && !plan.device.features.includes('rows'))
+    fail(noRowsOnDevice({ device: plan.device.name }));
   for (const problem of adaptersBeyondBindings(plan)) fail(problem);
   const [slices, cuts] = [new WeightSlices(plan), new ProductCuts(plan, partsOf)];
   const lowered = withLaunches(plan, (launch) =>

@@ -17,7 +17,7 @@ export const APPLE_M1: DeviceProfile = {
   multiprocessors: 8,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed'],
+  features: ['subgroups', 'packed', 'rows'],
   source:
     'reported: 0.9 TFLOP/s in WGSL, 32-71 us per dispatch on Metal (arXiv 2604.02344); bandwidth nominal',
   tiles: webgpuTiles('webgpu-apple', [

@@ -17,7 +17,7 @@ export const INTEL_XE: DeviceProfile = {
   multiprocessors: 6,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed'],
+  features: ['subgroups', 'packed', 'rows'],
   source: 'assumed: about half of the nominal rate of an integrated Xe GPU',
   tiles: webgpuTiles('webgpu-intel', [
     ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],

@@ -16,7 +16,7 @@ export const SOFTWARE: DeviceProfile = {
   multiprocessors: 2,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed'],
+  features: ['subgroups', 'packed', 'rows'],
   source: 'assumed for one core; tiles by the processor time that SwiftShader takes',
   tiles: webgpuTiles(
     'webgpu-software',

@@ -17,7 +17,7 @@ export const WEBGPU_LAPTOP: DeviceProfile = {
   multiprocessors: 8,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed'],
+  features: ['subgroups', 'packed', 'rows'],
   source: 'assumed for an integrated GPU; per-dispatch cost as reported in arXiv 2604.02344 (24-71 us)',
   tiles: webgpuTiles('webgpu-laptop', [
     // 8x8 invocations of 4x4: what a browser runs everywhere; 8x16 of 8x4 once the grid is large

@@ -64,7 +64,7 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
   const launch = (name: string, does: string, work: RowDown | RowUp): Launch => ({
     name: `${name}_${number}`,
     family: 'rows',
-    schedule: tileOf(work),
+    schedule: rowTile(work),
     work,
     predicted: predict(rowWork(work, { M: target.tokens }), 'f32', target.device),
     does,
@@ -87,7 +87,7 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
 }
 
 /** A row and RANKS columns of P in a workgroup, whose invocations lie along the inner dimension; or columns of D, some for each. */
-function tileOf(work: RowDown | RowUp): TileSchedule {
+export function rowTile(work: RowDown | RowUp): TileSchedule {
   return work.kind === 'row-down'
     ? { ...LIBRARY, BN: RANKS, BK: DOWN_LANES * work.together, TN: RANKS }
     : { ...LIBRARY, BN: UP_LANES * work.together };
