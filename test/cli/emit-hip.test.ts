@@ -45,6 +45,8 @@ test('emit hip writes the plan, the library and its kernels, for the requested a
   expect(source).toContain('"cudaMalloc.CUDA.weight"');
   expect(source.replaceAll('cudaMalloc.CUDA', '')).not.toMatch(/cuda|__nv_/);
   expect(read('adapters.h')).toContain('LOTRC_HIP = 4');
+  // waves are of 32 lanes on some of these devices and of 64 on others
+  for (const name of names) expect(read(`kernels/${name}`), name).not.toMatch(/__shfl|__ballot|warp|wave/i);
   await lotrc(...words);
   expect(read('adapters.hip')).toBe(source);
   const explained = await lotrc('emit', 'hip', model, '--explain', '--tokens', '5', '--device', 'mi250x');
@@ -64,4 +66,40 @@ test('LOTR6120: a device or an architecture of another command', async () => {
 test('what only CUDA has is not an option', async () => {
   for (const option of [['--tf32'], ['--form', 'bordered']])
     expect(await lotrc('emit', 'hip', model, '--explain', ...option)).toMatchObject({ code: 2, out: '' });
+});
+
+test('rows of --schedules are of two tiles at most, without matrix units and subgroups', async () => {
+  const file = join(folder, 'rows.json');
+  const tiles = { BM: 32, BN: 64, BK: 16, TM: 4, TN: 8, vec: 4, stages: 2, warps: 0, splitK: 1 };
+  const explained = (change: object) => {
+    const row = { target: 'gfx942', dtype: 'f32', family: 'gemm', bucket: 'any', source: 'tuned' };
+    writeFileSync(
+      file,
+      JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...tiles, ...change } }] }),
+    );
+    return lotrc(
+      'emit',
+      'hip',
+      model,
+      '--explain',
+      '--form',
+      'split',
+      '--tokens',
+      '300',
+      '--schedules',
+      file,
+    );
+  };
+  expect((await explained({})).out).toContain('32x64x16, 4x8 each, 2 stages through registers');
+  for (const [change, why] of [
+    [{ stages: 3 }, 'HIP has no pipeline of copies: rings are of 2 tiles'],
+    [{ warps: 4, TM: 16 }, 'HIP has no matrix units of a warp'],
+    [{ subgroups: true, BM: 4, BK: 32, stages: 1 }, 'the device has no subgroups'],
+    [{ BM: 256, BN: 512, TM: 16 }, 'bytes of workgroup memory, 65536 allowed'],
+  ] as const) {
+    const refused = await explained(change);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toMatch(/^error LOTR6007: /);
+    expect(refused.err).toContain(why);
+  }
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
-import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
+import { type Kernel, mod, ref, type Stmt, u32 } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { changed } from '../../support/changed-kernel.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runOnCpu } from '../../support/cuda.js';
 import { EVERYTHING, everyNth, everySecond, typesInTurn } from '../../support/everything.js';
@@ -30,6 +31,37 @@ describe.each(cases.map((one, n) => [one.name, one, n] as const))('%s', (_, one,
 
   test.each([ORDERS[n % 3]!])('agrees with float64, order %j', (order) => {
     expect(worstError(run(one.kernel, one, order), one.expected)).toBeLessThan(ROUNDING);
+  });
+});
+
+describe('a kernel that is wrong is found out', () => {
+  const one = compiledOf(stagedCases('bf16').find(({ name }) => name.startsWith('copied_in_vectors'))!);
+  const lane = ref('u32', 'lane');
+  const but = (sort: 'put' | 'load8', change: object) =>
+    changed(one.kernel, (stmt) => (stmt.s === sort ? ({ ...stmt, ...change } as Stmt) : stmt));
+
+  test('without the barrier', () => {
+    const broken = changed(one.kernel, (stmt) => (stmt.s === 'barrier' ? null : stmt));
+    expect(verifyKernel(broken)[0]!.message).toMatch(/tile_b is read without a barrier/);
+    expect(() => run(broken, one)).toThrowError(/race|unwritten/);
+  });
+
+  test('the next tile goes where one is being read', () => {
+    const broken = changed(one.kernel, (stmt) =>
+      stmt.s === 'put' ? { ...stmt, index: mod(stmt.index, u32(512)) } : stmt,
+    );
+    expect(() => run(broken, one)).toThrowError(/race/);
+  });
+
+  test.each([
+    ['at an odd place', but('put', { index: u32(3) }), /four numbers of tile_a may not lie together/],
+    ['beyond the tile', but('put', { index: u32(1 << 20) }), /four numbers reach beyond tile_a/],
+    ['from a variable place', but('put', { at: lane }), /next_a is indexed by a variable/],
+    ['from registers that are not there', but('put', { at: u32(96) }), /an index of next_a, of 8/],
+    ['from no registers', but('put', { from: 'nothing' }), /there is no register array nothing/],
+    ['to registers that are not there', but('load8', { index: u32(8) }), /an index of next_a, of 8/],
+  ])('numbers that are moved %s', (_, broken, says) => {
+    expect(verifyKernel(broken)[0]!.message).toMatch(says);
   });
 });
 

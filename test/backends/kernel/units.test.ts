@@ -10,6 +10,7 @@ import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { scheduleText } from '../../../src/backends/kernel/plan/schedule.js';
 import { launchBytes, sharedPlaces } from '../../../src/backends/kernel/print/cuda/shared-memory.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
+import { changed } from '../../support/changed-kernel.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
@@ -201,16 +202,6 @@ test('copies of 16 bytes are made where rows allow it, and only there', () => {
 
 const every = (body: readonly Stmt[]): readonly Stmt[] =>
   body.flatMap((stmt) => [stmt, ...('body' in stmt ? every(stmt.body) : [])]);
-
-/** A kernel with statements changed; null drops one. */
-function changed(kernel: Kernel, change: (stmt: Stmt) => Stmt | null): Kernel {
-  const block = (body: readonly Stmt[]): Stmt[] =>
-    body.flatMap((stmt) => {
-      const after = change('body' in stmt ? { ...stmt, body: block(stmt.body) } : stmt);
-      return after ? [after] : [];
-    });
-  return { ...kernel, body: block(kernel.body) };
-}
 
 test.each([
   ['x W', {}],
