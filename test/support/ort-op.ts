@@ -126,10 +126,10 @@ function run(
       Buffer.concat(parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
     );
     const args = [runtimeLibrary(), registered ? library : '-', model, input, output, ...outputs];
-    const { status, stdout, stderr } = spawnSync(host, args, { encoding: 'utf8', env });
+    const { status, signal, stdout, stderr } = spawnSync(host, args, { encoding: 'utf8', env });
     const bytes = status === 0 ? readFileSync(output) : Buffer.of();
     const values = () => new Float32Array(Uint8Array.from(bytes).buffer);
-    return { status, said: stdout + stderr, values };
+    return { status, said: [stdout, stderr, signal ?? ''].join(''), values };
   } finally {
     rmSync(folder, { recursive: true });
   }
