@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type * as Ort from 'onnxruntime-node';
 import { afterAll, describe, expect, test } from 'vitest';
-
+import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/backends/onnx-train/options.js';
 import { toF32, toIntegers } from '../../../src/ir/values.js';
 import { type Optimizer, optimizerOf } from '../../../src/train/optimizers/index.js';
 import { EVERYTHING, everySecond, inTurn } from '../../support/everything.js';
 import { type Oracle, oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
-import { emitOracle, f32Of, Host } from '../../support/training.js';
+import { type Emission, emitOracle, f32Of, Host } from '../../support/training.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-train-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -57,6 +57,17 @@ const scalarsAt = (optimizer: string, t: number): Record<string, number> => ({
   bc2: 1 - 0.999 ** t,
 });
 
+const made = new Map<string, Emission>();
+/** A training directory of a model; the same one for all that differ in how it is run alone. */
+function emitted(oracle: Oracle, name: string, how: Partial<Pick<TrainOptions, 'recompute' | 'train'>> = {}) {
+  const { recompute, train } = { ...TRAIN_DEFAULTS, ...how };
+  const key = JSON.stringify([oracle.name, name, recompute, train]);
+  const one =
+    made.get(key) ?? emitOracle(oracle, scratch, { optimizer: OPTIMIZERS[name]!, recompute, train });
+  made.set(key, one);
+  return one;
+}
+
 /**
  * In CI each model meets every second variant. Outside CI every second model is asked for its gradients, the others take
  * steps, each in one of the variants.
@@ -78,11 +89,7 @@ describe.each(oracles().map((oracle, n) => [oracle.name, oracle, n] as const))('
       n,
     ),
   )('loss and gradients, recompute %s, optimisation %s, trained %o', async (recompute, level, train) => {
-    const { folder, signature } = emitOracle(oracle, scratch, {
-      optimizer: OPTIMIZERS.adamw!,
-      recompute,
-      train,
-    });
+    const { folder, signature } = emitted(oracle, 'adamw', { recompute, train });
     const host = new Host(signature, oracle);
     const graph = signature.graphs.grad!;
     const results = await run(
@@ -120,7 +127,7 @@ describe.each(oracles().map((oracle, n) => [oracle.name, oracle, n] as const))('
       n,
     ),
   )('10 %s steps through %s, optimisation %s', async (optimizer, through, level) => {
-    const { folder, signature } = emitOracle(oracle, scratch, { optimizer: OPTIMIZERS[optimizer]! });
+    const { folder, signature } = emitted(oracle, optimizer);
     const host = new Host(signature, oracle);
     const { step, grad, apply } = signature.graphs;
     const sessions = await Promise.all(
