@@ -220,14 +220,14 @@ describe.skipIf(!open)('a rank', () => {
 
   test('that hangs ends the job after --rank-timeout (LOTR8266), and leaves a checkpoint', async () => {
     const output = fresh();
-    const job = startRanks(open!, 2, [...words, '-o', output, '--rank-timeout', '2', ...distributed]);
+    const job = startRanks(open!, 2, [...words, '-o', output, '--rank-timeout', '5', ...distributed]);
     await until(() => ((readPosition(output)?.step ?? 0) >= 5 ? true : null));
     const hangs = processOfRank(1, output)!;
     process.kill(hangs, 'SIGSTOP');
     await until(() => (/LOTR8266/.test(job.text()) ? true : null));
     process.kill(hangs, 'SIGKILL');
     expect(await job.ended).not.toBe(0);
-    expect(job.text()).toMatch(/rank 0 of 2:\nerror LOTR8266: rank 0 of 2 waited 2 s for the others/);
+    expect(job.text()).toMatch(/rank 0 of 2:\nerror LOTR8266: rank 0 of 2 waited 5 s for the others/);
     expect(readPosition(output)!.step).toBeGreaterThanOrEqual(5);
   });
 
