@@ -119,9 +119,25 @@ def check_bench(folder):
         good = rows and all(row["good"] and not row["forward"] and not row["skipped"] for row in rows)
         errors = ", ".join(f"{name} {value:.1e}" for row in rows for name, value in row["errors"].items())
         expect(good, f"bench, {shape} {purpose} {dtype} {rest}: {errors or done.stderr[-300:]}")
+    check_sanitized(folder)
     check_timed(folder)
     wrong = script("run.py", "--shape", "d=16", "--emit-only", "--work", folder / "w", "--lotrc", "no-such-program")
     expect(wrong.returncode == 1 and "no-such-program, which is not on the PATH" in wrong.stderr, "a missing program is named")
+
+
+def check_sanitized(folder):
+    """Cases under a stand-in for compute-sanitizer, which runs them, and one that finds something."""
+    tools = folder / "tools"
+    tools.mkdir()
+    tool = tools / "compute-sanitizer"
+    for ends, told in (('exec "$@"', None), ("echo a race; exit 86", "racecheck of compute-sanitizer found errors: a race")):
+        tool.write_text(f"#!/bin/sh\n[ \"$1 $2 $3 $4\" = '--tool racecheck --error-exitcode 86' ] || exit 3\nshift 4\n{ends}\n")
+        tool.chmod(0o755)
+        command = [sys.executable, str(HERE / "run.py"), "--device", "cpu", "--shape", "in=17,out=11", "--rank", "3", "--tokens", "9",
+                   "--layers", "1", "--dtype", "f32", "--peers", "torch", "--sanitize", "racecheck"]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+        good = told in done.stderr and done.returncode == 1 if told else done.returncode == 0 and "error" in done.stdout
+        expect(good, f"sanitized: {told or 'nothing found'}{'' if good else ': ' + done.stderr[-300:]}")
 
 
 def check_timed(folder):

@@ -178,7 +178,8 @@ def build_cpu(folder):
     text = "#include <cuda_runtime.h>\n" + "".join(f'#include "{source.resolve()}"\n' for source in sources)
     (target / "all.cpp").write_text(text)
     library = target / LIBRARY
-    run("g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-I", folder.resolve(), "-I", SHIM, "-I", SHIM / "blas", "-o", library, target / "all.cpp",
+    # SHIM_OBJECT: this file is all of the program, and has what the headers define
+    run("g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-DSHIM_OBJECT", "-I", folder.resolve(), "-I", SHIM, "-I", SHIM / "blas", "-o", library, target / "all.cpp",
         what="the build for the CPU")
     return library
 

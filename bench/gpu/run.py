@@ -52,6 +52,8 @@ EDGES = (
 # columns beside the library and its module
 PEERS = ("torch", "addmm", "compiled", "triton", "fused", "persistent", "bordered")
 TRITON = ("triton", "fused", "persistent")
+# exit status of a process in which compute-sanitizer found an error
+FOUND = 86
 # rows up to which one launch per layer is open
 FEW = 64
 
@@ -317,6 +319,8 @@ def parse():
     parser.add_argument("model", nargs="?", type=pathlib.Path, help="a model with adapters")
     parser.add_argument("--grid", action="store_true", help="the shapes of the project's targets")
     parser.add_argument("--edges", action="store_true", help="small and odd shapes in every type and form: checked, not timed")
+    parser.add_argument("--sanitize", choices=["memcheck", "racecheck", "initcheck", "synccheck"],
+                        help="run every case under this tool of compute-sanitizer, without times")
     parser.add_argument("--shape", type=shape_of, help="generated layers that read one x: d=4096, or in=4096,out=11008")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=1, help="groups of such layers, each with an x of its own")
@@ -356,7 +360,7 @@ def parse():
         parser.error("--emit-only and --build-only need --work FOLDER")
     if set(args.peers) - set(PEERS):
         parser.error(f"--peers are {', '.join(PEERS)}")
-    args.timed = args.device == "cuda" and not args.edges
+    args.timed = args.device == "cuda" and not args.edges and args.sanitize is None
     return args
 
 
@@ -374,6 +378,8 @@ def check_machine(args):
                       + " (--device cpu checks without one and times nothing)")
     if args.library is None:
         check_tools(args.device)
+    if args.sanitize and shutil.which("compute-sanitizer") is None:
+        raise Missing("compute-sanitizer of the CUDA toolkit is not on the PATH")
     if args.device == "cpu":
         import os
 
@@ -403,10 +409,15 @@ def run_apart(case, folder, args, limit):
     result = folder / "rows.json"
     result.unlink(missing_ok=True)
     command = [sys.executable, __file__, *sys.argv[1:], "--work", folder.parent, "--case", case.name]
+    if args.sanitize:
+        # the status of a process in which it found something
+        command = ["compute-sanitizer", "--tool", args.sanitize, "--error-exitcode", str(FOUND), *command]
     try:
         done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
         raise NoEnd(f"no end after {limit:.0f} seconds") from None
+    if args.sanitize and done.returncode == FOUND:
+        raise Missing(f"{args.sanitize} of compute-sanitizer found errors: {done.stdout[-2000:].strip()}")
     if not result.exists():
         raise Missing(f"its process ended with {done.returncode}")
     return json.loads(result.read_text())
@@ -462,7 +473,7 @@ def run_all(args, work):
             left.append(case.name)
             return [], None
         try:
-            apart = args.device == "cuda" and args.folder is None
+            apart = (args.device == "cuda" or args.sanitize) and args.folder is None
             folder = folders[case.name]
             found = run_apart(case, folder, args, min(args.limit, rest)) if apart else run_here(case, folder, args)
             return [row | {"seconds": time.monotonic() - began} for row in found], None
