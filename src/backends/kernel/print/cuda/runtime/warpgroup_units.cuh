@@ -124,6 +124,8 @@ struct Ring {
   int busy = -1;
   // box that is filled next
   unsigned box = 0;
+  // launches before have been waited for
+  bool settled = false;
 
   LOTRC_INSIDE Ring() {
     tiles = shared_tiles();
@@ -165,10 +167,12 @@ struct Ring {
     }
   }
 
-  // Before what launches before this one may have written. Tiles of it are multiplied after they have come, and results are stored
-  // after that: no other thread waits.
+  // Before what launches before this one may have written, once. Tiles of it are multiplied after they have come, and results are
+  // stored after that: no other thread waits.
   LOTRC_INSIDE void settle() {
-    if (threadIdx.x == 0) await_writers();
+    if (threadIdx.x != 0 || settled) return;
+    await_writers();
+    settled = true;
   }
 
   // Adds the products of the same tiles to the 64 x COLS results of a warpgroup.
