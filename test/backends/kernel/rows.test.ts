@@ -90,7 +90,7 @@ function rowsOnWebgpu(plan: KernelPlan, rows: number) {
   const sizes = (shape: readonly (number | string)[]) =>
     shape.reduce<number>((all, extent) => all * (extent === 'M' ? rows : Number(extent)), 1);
   return Object.fromEntries(
-    plan.buffers.map(({ name, dtype, shape, life }, n) => {
+    plan.buffers.map(({ name, dtype, shape, life, ofRows }, n) => {
       const size = sizes(shape);
       if (name === 'rowAdapter')
         return [
@@ -99,7 +99,19 @@ function rowsOnWebgpu(plan: KernelPlan, rows: number) {
         ];
       if (dtype === 'u32') return [name, Uint32Array.from({ length: size }, (_, adapter) => RANKS[adapter]!)];
       const made = life === 'scratch' || name.startsWith('y_');
-      return [name, made ? new Float32Array(size).fill(Number.NaN) : values(size, n + 1)];
+      const data = made ? new Float32Array(size).fill(Number.NaN) : values(size, n + 1);
+      if (ofRows) {
+        // nothing beyond the rank of an adapter is read
+        const [lines, line] = shape as [number, number];
+        const part = lines / RANKS.length;
+        const most = part / ofRows.tensors.length;
+        data.forEach((_, at) => {
+          const [place, col] = [Math.floor(at / line), at % line];
+          const rank = RANKS[Math.floor(place / part)]!;
+          if (place % most >= rank || (ofRows.length === null && col >= rank)) data[at] = Number.NaN;
+        });
+      }
+      return [name, data];
     }),
   ) as Record<string, Float32Array>;
 }
