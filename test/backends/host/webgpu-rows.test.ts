@@ -60,13 +60,13 @@ function written(plan: KernelPlan, made: Awaited<ReturnType<typeof hostOf>>['mad
     bytes.get(label)!.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
   }
   return Object.fromEntries(
-    plan.buffers.map(({ name, dtype }) => {
+    plan.buffers.map(({ name, dtype, shape }) => {
       const { buffer } = bytes.get(name)!;
       if (dtype === 'u32') return [name, new Uint32Array(buffer)];
-      return [
-        name,
-        dtype === 'f16' ? Float32Array.from(new Uint16Array(buffer), fromF16) : new Float32Array(buffer),
-      ];
+      if (dtype === 'f32') return [name, new Float32Array(buffer)];
+      // an odd number of halves is followed by another
+      const size = shape.reduce<number>((all, length) => all * (length === 'M' ? TOKENS : Number(length)), 1);
+      return [name, Float32Array.from(new Uint16Array(buffer, 0, size), fromF16)];
     }),
   ) as Record<string, Float32Array>;
 }
