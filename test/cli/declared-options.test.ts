@@ -93,7 +93,7 @@ describe('docs/options.schema.json', () => {
     for (const sample of SAMPLES.concat(own.enum ?? []))
       expect([sample, type.problem(given(sample)) === null]).toEqual([sample, fitsSchema(sample, own)]);
     const words = ['x', '1', '0.5', '2', 'a=1', 'a=b', 'mse', 'o:mse:2', '1,2', ';', 'sm_80', 'sm_90a,sm_80'];
-    words.push('block=2', ...(own.enum ?? []));
+    words.push('gfx90a,gfx1100', 'block=2', ...(own.enum ?? []));
     let taken = 0;
     for (const word of type.placeholder === null ? [] : words) {
       let value: unknown;
