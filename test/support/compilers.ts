@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -114,12 +115,17 @@ function made(name: Compiler, files: readonly EmittedFile[], args: readonly stri
   const hash = createHash('sha256').update(JSON.stringify([versionOf(name), args, files, headers()]));
   const folder = join(CACHE, hash.digest('hex').slice(0, 40));
   const [path, log] = [join(folder, `out${end}`), join(folder, 'said')];
+  mkdirSync(CACHE, { recursive: true });
+  const lock = `${folder}.lock`;
+  // of those that need the same file one makes it; after two minutes the others do not rely on that
+  for (let waits = 0; waits < 2400 && !existsSync(log) && !taken(lock); waits++)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
   if (existsSync(log)) {
     const now = new Date();
     utimesSync(folder, now, now);
+    release(lock);
     return { path, said: readFileSync(log, 'utf8') };
   }
-  mkdirSync(CACHE, { recursive: true });
   const scratch = mkdtempSync(join(tmpdir(), 'lotrc-compile-'));
   try {
     for (const file of files) {
@@ -144,7 +150,36 @@ function made(name: Compiler, files: readonly EmittedFile[], args: readonly stri
     }
     return { path, said: stderr };
   } finally {
+    release(lock);
     rmSync(scratch, { recursive: true });
+  }
+}
+
+/** Takes a lock, unless a process that lives has it. */
+function taken(lock: string): boolean {
+  const own = `${lock}.${randomUUID()}`;
+  writeFileSync(own, String(process.pid));
+  try {
+    linkSync(own, lock);
+    return true;
+  } catch {
+    try {
+      process.kill(Number(readFileSync(lock, 'utf8')), 0);
+    } catch {
+      rmSync(lock, { force: true });
+    }
+    return false;
+  } finally {
+    rmSync(own);
+  }
+}
+
+/** Gives a lock back, if this process has it. */
+function release(lock: string): void {
+  try {
+    if (readFileSync(lock, 'utf8') === String(process.pid)) rmSync(lock, { force: true });
+  } catch {
+    // nobody has it
   }
 }
 
