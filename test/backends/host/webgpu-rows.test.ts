@@ -16,6 +16,7 @@ import { type EmittedModule, loadModule } from '../../support/host-module.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
+import { packedContraction, packedTensors } from '../../support/packed-layers.js';
 import { recordingDevice } from '../../support/recording-device.js';
 import { rowFactors, rowReference } from '../../support/row-adapters.js';
 import { tensorsOf } from '../../support/two-passes.js';
@@ -32,6 +33,7 @@ const ADAPTERS = [
 /** A module's calls: those that the tests make. */
 interface Host {
   setWeights(tensors: object): void;
+  setPacked(tensors: object): void;
   setAdapter(tensors: object, adapter?: unknown, options?: unknown): void;
   setRows(adapters: readonly unknown[]): void;
   write(name: string, data: Float32Array): void;
@@ -63,6 +65,7 @@ function written(plan: KernelPlan, made: Awaited<ReturnType<typeof hostOf>>['mad
     plan.buffers.map(({ name, dtype, shape }) => {
       const { buffer } = bytes.get(name)!;
       if (dtype === 'u32') return [name, new Uint32Array(buffer)];
+      if (dtype === 'u8') return [name, new Uint8Array(buffer)];
       if (dtype === 'f32') return [name, new Float32Array(buffer)];
       // an odd number of halves is followed by another
       const size = shape.reduce<number>((all, length) => all * (length === 'M' ? TOKENS : Number(length)), 1);
@@ -71,11 +74,19 @@ function written(plan: KernelPlan, made: Awaited<ReturnType<typeof hostOf>>['mad
   ) as Record<string, Float32Array>;
 }
 
+/** A packed weight is read as words, its zero points as bytes. */
+function asRead(data: Float32Array | Uint8Array, elem: string): Float32Array | Uint32Array {
+  if (data instanceof Float32Array || data instanceof Uint32Array) return data;
+  return elem === 'u32' ? new Uint32Array(data.buffer) : Uint32Array.from(data);
+}
+
 /** Runs the launches of a plan in the interpreter. */
 function run(plan: KernelPlan, memory: Record<string, Float32Array>): void {
   for (const launch of launchesOf(plan)) {
     const kernel = kernelOf(launch);
-    const buffers = Object.fromEntries(kernel.buffers.map(({ name }) => [name, memory[name]!]));
+    const buffers = Object.fromEntries(
+      kernel.buffers.map(({ name, elem }) => [name, asRead(memory[name]!, elem)] as const),
+    );
     interpret(kernel, { buffers, uniforms: { M: TOKENS }, grid: gridOf(launch, { M: TOKENS }) });
   }
 }
@@ -124,6 +135,31 @@ describe.each(
     for (const name of ['y_0', 'y_1', 'y_2'])
       expect(worstError(memory[name]!, expected(name)), name).toBeLessThan(dtype === 'f32' ? 2e-6 : 4e-3);
   });
+});
+
+test('rows get their adapters over weights of 4 bits too', async () => {
+  const how = { bits: 4, block: 32, scales: 'f32', zeros: 'u8', out: 40 } as const;
+  const found = packedContraction(LOTR, how, 4);
+  const plan = loweredWgsl(
+    choose(found, { device, tokens: TOKENS, purpose: 'serve', adapters: 4, mostRank: 6 }),
+  );
+  const { host, made } = await hostOf(plan);
+  const { stored, packed, dense } = packedTensors(how);
+  const adapters = ADAPTERS.map((one, n) => ({ ...one, factors: rowFactors(plan, one.rank, 20 + 30 * n) }));
+  const bias = values(40, 2);
+  const floats = { ...stored, 'q.bias': bias };
+  host.setWeights(Object.fromEntries(Object.entries(floats).map(([k, v]) => [k, Float32Array.from(v)])));
+  host.setPacked(Object.fromEntries(Object.entries(packed).map(([k, v]) => [k, Uint8Array.from(v)])));
+  for (const [n, { factors, scale }] of adapters.entries()) host.setAdapter(factors, n, { scale });
+  const inputs = { x_0: values(TOKENS * 72, 31), x_1: values(TOKENS * 72, 32) };
+  for (const [name, data] of Object.entries(inputs)) host.write(name, data);
+  const rows = [2, null, 0, 3, 2, 1, 1];
+  host.setRows(rows);
+  const memory = written(plan, made);
+  run(plan, memory);
+  const expected = rowReference(found, adapters, { ...dense, 'q.bias': bias }, inputs, rows);
+  for (const name of ['y_0', 'y_1', 'y_2'])
+    expect(worstError(memory[name]!, expected(name)), name).toBeLessThan(2e-6);
 });
 
 test('what does not fit is refused, before anything is written', async () => {
