@@ -23,6 +23,7 @@ import { einsumSchedule, scheduleText } from '../kernel/plan/schedule.js';
 import { tilesInVectors, VECTOR } from '../kernel/plan/vectors.js';
 import { printWgsl } from '../kernel/print/wgsl/print.js';
 import { base64 } from './base64.js';
+import { checkedLaunch } from './checked-launch.js';
 import type { Job } from './examine.js';
 import { packedChecks, packedContents } from './packed-checks.js';
 import type { Check } from './record.js';
@@ -123,14 +124,7 @@ function launchOf(row: ScheduleRow, form: Check['form'], turned: boolean): Launc
   const { BM, BN, BK, splitK } = schedule;
   const odd = form === 'vectors' ? 4 : 3;
   const [rows, cols, inner, rank] = [BM + odd, BN + odd, BK + odd, form === 'vectors' ? 8 : 5];
-  const launch = (work: Launch['work']): Launch => ({
-    name: 'kernel',
-    family,
-    schedule,
-    work,
-    predicted: { flops: 0, bytes: 0, seconds: 0 },
-    does: `${family}, to be checked`,
-  });
+  const launch = (work: Launch['work']): Launch => checkedLaunch({ family, schedule, work });
   if (family === 'reducePartials') {
     const job = { parts: 3, elements: rows, accumulate: true } as const;
     const [partials, out] = ['parts', 'y'].map((buffer) => ({ buffer, dtype: 'f32', offset: 0 }) as const);
@@ -181,14 +175,7 @@ function einsumLaunch(): Launch {
     accumulate: false,
     out: ref('y', [1, 0]),
   };
-  return {
-    name: 'kernel',
-    family: 'einsum',
-    schedule: einsumSchedule(work),
-    work,
-    predicted: { flops: 0, bytes: 0, seconds: 0 },
-    does: 'einsum, to be checked',
-  };
+  return checkedLaunch({ family: 'einsum', schedule: einsumSchedule(work), work });
 }
 
 /** Contents of the buffers of a kernel, and what it leaves in one of them. */

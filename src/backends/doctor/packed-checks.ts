@@ -2,6 +2,7 @@ import { CODE_TABLES } from '../../ir/ops/core/code-tables.js';
 import { blockSizes, packedNumber } from '../../ir/ops/core/number-blocks.js';
 import type { DeviceProfile, Launch, MatrixRef, Packed, ScheduleRow } from '../kernel/model/types.js';
 import { dense, flipped, plain } from '../kernel/plan/launches.js';
+import { checkedLaunch } from './checked-launch.js';
 import type { Check } from './record.js';
 
 /** A product whose weight is packed, as it is checked. */
@@ -64,22 +65,16 @@ function launchOf(
   };
   const w = { ...dense('w', 'f32', turned ? cols : inner, turned ? inner : cols), packed };
   const x = plain(dense('x', 'f32', 'M', inner));
-  return {
-    name: 'kernel',
-    family,
-    schedule,
-    work: {
-      kind: 'product',
-      rows: 'M',
-      cols,
-      segments: [{ a: x, b: turned ? flipped(w) : plain(w), inner }],
-      epilogue: { scale: 0.75, accumulate: false },
-      out: dense('y', 'f32', 'M', cols),
-      parts: 1,
-    },
-    predicted: { flops: 0, bytes: 0, seconds: 0 },
-    does: `${family} with a packed weight, to be checked`,
-  };
+  const work = {
+    kind: 'product',
+    rows: 'M',
+    cols,
+    segments: [{ a: x, b: turned ? flipped(w) : plain(w), inner }],
+    epilogue: { scale: 0.75, accumulate: false },
+    out: dense('y', 'f32', 'M', cols),
+    parts: 1,
+  } as const;
+  return checkedLaunch({ family, schedule, work }, `${family} with a packed weight`);
 }
 
 /** Contents of the buffers of a packed matrix, words as whole numbers, and the numbers that they stand for. */

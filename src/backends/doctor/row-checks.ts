@@ -10,6 +10,7 @@ import type {
 } from '../kernel/model/types.js';
 import { dense } from '../kernel/plan/launches.js';
 import { rowTile } from '../kernel/plan/rows.js';
+import { checkedLaunch } from './checked-launch.js';
 import type { Check } from './record.js';
 
 /** A kernel of rows that have adapters of their own, as it is checked. */
@@ -73,14 +74,8 @@ export function rowChecks(dtype: KernelDtype): readonly RowCheck[] {
       up: placed('l'),
       out: dense('y', 'f32', 'M', 2 * cols),
     };
-    const launch = (work: RowDown | RowUp): Launch => ({
-      name: 'kernel',
-      family: 'rows',
-      schedule: rowTile(work),
-      work,
-      predicted: { flops: 0, bytes: 0, seconds: 0 },
-      does: 'rows with adapters of their own, to be checked',
-    });
+    const launch = (work: RowDown | RowUp): Launch =>
+      checkedLaunch({ family: 'rows', schedule: rowTile(work), work }, 'rows with adapters of their own');
     return [
       { of: `P of rows, ${form}`, form, launch: launch(down) },
       { of: `D of rows, ${form}`, form, launch: launch(up) },

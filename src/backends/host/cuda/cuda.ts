@@ -1,7 +1,5 @@
-import { fail } from '../../../ir/diagnostics.js';
 import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
 import { leastOf } from '../../kernel/device/cuda-devices.js';
-import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { LAUNCHES, LAUNCHES_TEXT, overlaps } from '../../kernel/print/cuda/launches.js';
 import {
@@ -17,7 +15,7 @@ import { printCuda } from '../../kernel/print/cuda/print.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { ortOperators } from '../ort/operators.js';
 import type { EmittedFile } from '../shared/emitted.js';
-import { distinct, PLACED } from '../shared/kernels.js';
+import { distinct, PLACED, requireSound } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
 import { kernelsOf } from '../shared/tables.js';
@@ -56,10 +54,7 @@ export function cudaHost(
     [all, least],
     [grouped, plan.device],
   ] as const)
-    for (const kernel of kernels) {
-      const [problem] = verifyKernel(kernel, device);
-      if (problem) fail(problem);
-    }
+    requireSound(kernels, device);
   const operators = ortOperators(lowered, least);
   return [
     { path: 'adapters.h', text: libraryHeader(lowered, kernels, optimizer) },

@@ -1,13 +1,11 @@
-import { fail } from '../../../ir/diagnostics.js';
 import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
-import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { inHip } from '../../kernel/print/hip/names.js';
 import { HIP_HEADERS, printHip } from '../../kernel/print/hip/print.js';
 import { libraryHeader } from '../cuda/header.js';
 import { sourceText } from '../cuda/source.js';
 import type { EmittedFile } from '../shared/emitted.js';
-import { distinct, PLACED } from '../shared/kernels.js';
+import { distinct, PLACED, requireSound } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
 import { kernelsOf } from '../shared/tables.js';
@@ -30,10 +28,7 @@ export function hipHost(
   const kernels = kernelsOf(lowered, PLACED.byPointer);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
-  for (const kernel of all) {
-    const [problem] = verifyKernel(kernel, plan.device);
-    if (problem) fail(problem);
-  }
+  requireSound(all, plan.device);
   const source = sourceText(
     lowered,
     kernels,

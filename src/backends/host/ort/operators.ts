@@ -1,6 +1,4 @@
 import { tokenScale } from '../../../adapter/kernel-form.js';
-import { fail } from '../../../ir/diagnostics.js';
-import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { DeviceProfile, KernelPlan, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, type ProductRequest, plain, type Target } from '../../kernel/plan/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
@@ -9,6 +7,7 @@ import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import { runtimeText } from '../../runtime-text.js';
 import { cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
+import { requireSound } from '../shared/kernels.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
 import {
@@ -56,10 +55,10 @@ export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly E
     ...steps.flatMap(({ prepare, before, layer, biased }) => [...prepare, ...before, layer, biased]),
     ...gradients.flatMap(({ all }) => all),
   ];
-  for (const { kernel } of kernels) {
-    const [problem] = verifyKernel(kernel, least);
-    if (problem) fail(problem);
-  }
+  requireSound(
+    kernels.map(({ kernel }) => kernel),
+    least,
+  );
   const stems = [...new Map(kinds.map((kind) => [kind.stem, shapesOf(kind).length]))];
   const half = dtype === 'f32' ? '' : '_half';
   const types = { f32: dtype === 'f32', f16: dtype === 'f16', bf16: dtype === 'bf16' };

@@ -1,6 +1,8 @@
+import { fail } from '../../../ir/diagnostics.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
-import type { Launch } from '../../kernel/model/types.js';
+import { verifyKernel } from '../../kernel/ir/verify.js';
+import type { DeviceProfile, Launch } from '../../kernel/model/types.js';
 
 /** A launch, its kernel, and the buffers of the plan that are bound to the names in the kernel. */
 export interface BoundKernel {
@@ -10,6 +12,14 @@ export interface BoundKernel {
   readonly buffers: ReadonlyMap<string, string>;
   /** elements of a buffer that lie before what the kernel is given, by the kernel's names; none: 0 */
   readonly firsts: ReadonlyMap<string, number>;
+}
+
+/** Throws LOTR6102 or LOTR6104 for the first kernel that does not fit the device or breaks a rule. */
+export function requireSound(kernels: Iterable<Kernel>, device: DeviceProfile): void {
+  for (const kernel of kernels) {
+    const [problem] = verifyKernel(kernel, device);
+    if (problem) fail(problem);
+  }
 }
 
 /** Elements to a multiple of which a host places what a kernel is given. */

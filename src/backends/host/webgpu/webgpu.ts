@@ -1,8 +1,7 @@
-import { fail } from '../../../ir/diagnostics.js';
 import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
-import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import type { EmittedFile } from '../shared/emitted.js';
+import { requireSound } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factsOf, kernelsOfModule } from './module/facts.js';
 import { adaptersModule } from './module/module.js';
@@ -19,10 +18,7 @@ export function webgpuHost(
   optimizer: OptimizerKind = DEFAULT_OPTIMIZER.kind,
 ): readonly EmittedFile[] {
   const kernels = kernelsOfModule(plan, stepOptimizer(optimizer));
-  for (const kernel of kernels.all) {
-    const [problem] = verifyKernel(kernel, plan.device);
-    if (problem) fail(problem);
-  }
+  requireSound(kernels.all, plan.device);
   const facts = factsOf(plan, kernels);
   return [
     { path: 'index.ts', text: adaptersModule(facts) },

@@ -73,11 +73,7 @@ class Gemv {
     const { BM } = launch.schedule;
     const lanes = this.#across * this.#deep;
     const [across, deep] = [u32(this.#across), u32(this.#deep)];
-    const tables = codeTables(
-      work.segments.map(({ b }) => b.matrix.packed),
-      this.#lane,
-      lanes,
-    );
+    const tables = codeTables(work.segments, this.#lane, lanes);
     const body = [
       ...work.segments.flatMap((_, index) => this.#segment(index)),
       ...this.#added(),

@@ -4,8 +4,6 @@ import {
   f32,
   load,
   load4,
-  peek,
-  peek4,
   poke,
   type Stmt,
   splat,
@@ -21,17 +19,15 @@ export interface Lanes<T extends 'f32' | 'f32x4'> {
   readonly zero: Expr<T>;
   readonly load: (view: View, at: readonly U32[], mask?: Bool) => Expr<T>;
   readonly store: (view: View, at: readonly U32[], value: Expr<T>, mask?: Bool) => Stmt;
-  readonly peek: (array: string, index: U32) => Expr<T>;
   readonly poke: (array: string, index: U32, value: Expr<T>) => Stmt;
 }
 
-export const ELEMENT: Lanes<'f32'> = { type: 'f32', count: 1, zero: f32(0), load, store, peek, poke };
+export const ELEMENT: Lanes<'f32'> = { type: 'f32', count: 1, zero: f32(0), load, store, poke };
 export const FOUR: Lanes<'f32x4'> = {
   type: 'f32x4',
   count: 4,
   zero: splat(f32(0)),
   load: load4,
   store,
-  peek: peek4,
   poke,
 };

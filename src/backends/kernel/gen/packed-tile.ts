@@ -3,18 +3,13 @@ import { refused } from '../../codes/kernel-ir.js';
 import {
   type ArrayDecl,
   add,
-  type Bool,
-  define,
   div,
   load,
   loop,
-  lt,
-  min,
   mod,
   mul,
   peek,
   poke,
-  ref,
   repeat,
   type Stmt,
   type U32,
@@ -23,7 +18,7 @@ import {
 import type { Packed } from '../model/types.js';
 import { blockPlace, middleOf, PackedWords, tableName, zeroOf } from './packed-words.js';
 import type { PackedViews } from './parameters.js';
-import type { TileShape } from './unit-tiles.js';
+import { ownPart, type TileShape } from './unit-tiles.js';
 
 /** Registers of an invocation: words, and the scale and zero of each group of them. */
 const [WORDS, SCALES, ZEROS] = ['words', 'word_scales', 'word_zeros'] as const;
@@ -139,12 +134,9 @@ export class PackedTile {
   }
 
   /** The number of a group of words among those of the tile, and a condition where not every invocation has one. */
-  #own(name: string, q: U32, lane: U32): readonly [Stmt, U32, Bool | null] {
+  #own(name: string, q: U32, lane: U32) {
     const groups = (this.shape.height * this.shape.width) / (this.together * this.#numbers);
-    const e = add(lane, mul(q, u32(this.threads)));
-    const whole = groups % this.threads === 0;
-    const own = define(name, whole ? e : min(e, u32(groups - 1)));
-    return [own, ref('u32', name), whole ? null : lt(e, u32(groups))];
+    return ownPart(name, groups, this.threads, q, lane);
   }
 
   /** Row and column of a group within the tile. */

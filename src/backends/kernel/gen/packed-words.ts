@@ -24,7 +24,7 @@ import {
   type U32,
   u32,
 } from '../ir/kir.js';
-import type { Packed } from '../model/types.js';
+import type { Packed, Segment } from '../model/types.js';
 import { codeTablesOf } from '../plan/code-tables.js';
 import type { PackedViews } from './parameters.js';
 
@@ -125,11 +125,11 @@ export function zeroOf(
 
 /** The tables that codes of some operands are looked up in: arrays of workgroup memory, and what fills them. */
 export function codeTables(
-  packed: readonly (Packed | undefined)[],
+  segments: readonly Segment[],
   lane: U32,
   threads: number,
 ): { readonly arrays: readonly ArrayDecl[]; readonly fill: readonly Stmt[] } {
-  const tables = codeTablesOf(packed);
+  const tables = codeTablesOf(segments);
   const numberAt = (numbers: readonly number[], at: U32): F32 =>
     numbers.reduceRight((rest: F32 | null, value, n) => {
       const own = f32(Math.fround(value));

@@ -62,11 +62,7 @@ class ProductKernel {
   kernel(): Kernel {
     const tile = this.#tile;
     const { chain } = this.work;
-    const tables = codeTables(
-      this.work.segments.map(({ b }) => b.matrix.packed),
-      tile.lane,
-      tile.threads,
-    );
+    const tables = codeTables(this.work.segments, tile.lane, tile.threads);
     const parts = [
       ...this.work.segments.flatMap((_, index) => this.#segment(index)),
       ...widenedSum(tile),

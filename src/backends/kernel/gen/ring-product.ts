@@ -129,11 +129,7 @@ class RingProduct {
     const { elem, registers, fragments, threads, how, atOnce } = this.multiplier;
     const { stages, staged } = schedule;
     const plans = this.#runs.flat();
-    const tables = codeTables(
-      this.work.segments.map(({ b }) => b.matrix.packed),
-      this.#lane,
-      threads,
-    );
+    const tables = codeTables(this.work.segments, this.#lane, threads);
     const ring = { space: 'workgroup', stages, ...(elem === 'f32' ? {} : { elem }) } as const;
     const arrays: ArrayDecl[] = [
       { name: 'tile_a', size: stages * this.#sizeA, ...ring },

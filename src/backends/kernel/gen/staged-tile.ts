@@ -6,7 +6,6 @@ import {
   div,
   load,
   lt,
-  min,
   mod,
   mul,
   peek,
@@ -20,7 +19,7 @@ import {
 import type { Extent, Operand } from '../model/types.js';
 import { eightsOf, VECTOR } from '../plan/vectors.js';
 import { coordinates, type OrientedView } from './parameters.js';
-import { rowAt, type TileShape, turnedAt } from './unit-tiles.js';
+import { ownPart, rowAt, type TileShape, turnedAt } from './unit-tiles.js';
 
 /** What is loaded: part of an operand from logical (i0, j0) on; elements beyond `rows` and `cols` are 0. */
 interface Source {
@@ -70,7 +69,7 @@ export class StagedTile {
 
   fetch(name: string, { read, i0, j0, rows, cols }: Source, lane: U32): Stmt {
     return repeat(`q_${name}`, this.#times, (q) => {
-      const [own, e] = this.#own(`part_${name}`, q, lane);
+      const [own, e] = ownPart(`part_${name}`, this.#parts, this.threads, q, lane);
       const [down, width] = this.#within(e);
       const height = this.shape.spread ? rowAt(this.shape, down) : down;
       const [i, j] = this.shape.transposed ? [width, height] : [height, width];
@@ -92,7 +91,7 @@ export class StagedTile {
   put(name: string, base: U32, lane: U32): Stmt {
     const { shape, array } = this;
     return repeat(`q_${name}`, this.#times, (q) => {
-      const [own, e, mine] = this.#own(`part_${name}`, q, lane);
+      const [own, e, mine] = ownPart(`part_${name}`, this.#parts, this.threads, q, lane);
       const [down, along] = this.#within(e);
       const place = (within: U32) => add(base, add(mul(down, u32(shape.pitch)), within));
       const body =
@@ -112,14 +111,6 @@ export class StagedTile {
             ];
       return [own, ...(mine ? [{ s: 'if', cond: mine, body } as const] : body)];
     });
-  }
-
-  /** The number of a part among those of the tile, and a condition where not every thread has as many. */
-  #own(name: string, q: U32, lane: U32) {
-    const e = add(lane, mul(q, u32(this.threads)));
-    const whole = this.#parts % this.threads === 0;
-    const own = define(name, whole ? e : min(e, u32(this.#parts - 1)));
-    return [own, ref('u32', name), whole ? null : lt(e, u32(this.#parts))] as const;
   }
 
   /** Row and column of a part in the tile. */

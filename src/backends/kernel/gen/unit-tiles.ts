@@ -1,11 +1,13 @@
 import {
   add,
   and,
+  type Bool,
   define,
   div,
   load,
   loop,
   lt,
+  min,
   mod,
   mul,
   poke,
@@ -76,6 +78,23 @@ export function inVectors({ matrix, perRowBlock }: Operand, along: Extent, elem:
   return (
     matrix.dtype === elem && [matrix.offset, matrix.rowStride, along, perRowBlock?.stride ?? 0].every(whole)
   );
+}
+
+/** The number of the `q`-th part that a thread has of `parts`: what defines it, and a condition where not every thread has as many. */
+export function ownPart(
+  name: string,
+  parts: number,
+  threads: number,
+  q: U32,
+  lane: U32,
+): readonly [definition: Stmt, own: U32, mine: Bool | null] {
+  const e = add(lane, mul(q, u32(threads)));
+  const whole = parts % threads === 0;
+  return [
+    define(name, whole ? e : min(e, u32(parts - 1))),
+    ref('u32', name),
+    whole ? null : lt(e, u32(parts)),
+  ];
 }
 
 /** Threads whose copies of 16 bytes fill all banks once. */

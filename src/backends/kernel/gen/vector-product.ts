@@ -107,8 +107,7 @@ class VectorProduct {
   kernel(): Kernel {
     const { work, launch } = this;
     const { BM, BN, TM, TN } = this.#schedule;
-    const packed = work.segments.map(({ b }) => b.matrix.packed);
-    const tables = codeTables(packed, this.#lane, this.#threads);
+    const tables = codeTables(work.segments, this.#lane, this.#threads);
     const lanesAcross = u32(BN / TN);
     const body = [
       ...work.segments.flatMap((_, index) => this.#segment(index)),

@@ -39,15 +39,11 @@ const hasBytes = ({ data, via }: StoredWeight, bytes: number, block: number): bo
 
 /** Where blocks end with rows, they lie as MatMulNBits has them. */
 function codedWeight(node: Node, weight: StoredWeight): WeightPacking | string {
-  const [inn, out, block] = ['K', 'N', 'block_size'].map((name) => numberOf(node, name)) as [
-    number,
-    number,
-    number,
-  ];
-  const table = codeTable(numberOf(node, 'quant_type', -1));
-  if (!table)
-    return `its weight has codes of an unknown table (quant_type ${numberOf(node, 'quant_type', -1)})`;
-  if (numberOf(node, 'transB', 1) !== 1) return 'its weight is stored untransposed (transB = 0)';
+  const number = (name: string, usual?: number) => numberOf(node, name, usual);
+  const [inn, out, block, type] = [number('K'), number('N'), number('block_size'), number('quant_type', -1)];
+  const table = codeTable(type);
+  if (!table) return `its weight has codes of an unknown table (quant_type ${type})`;
+  if (number('transB', 1) !== 1) return 'its weight is stored untransposed (transB = 0)';
   if (inn % block !== 0)
     return `blocks of its weight (${block} codes) run over the ends of rows (${inn}): quantise it in blocks that divide the inputs`;
   const [scaleInput] = node.inputs.slice(2 + factorCount(node));

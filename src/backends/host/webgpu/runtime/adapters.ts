@@ -242,9 +242,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       });
       for (const [buffer, bytes] of given) {
         // buffers are written in words of four bytes
-        const whole = new Uint8Array(bytes.length % 4 === 0 ? 0 : buffers[buffer].size);
-        if (whole.length > 0) whole.set(bytes);
-        device.queue.writeBuffer(buffers[buffer], 0, whole.length > 0 ? whole : bytes);
+        const whole = bytes.length % 4 === 0 ? bytes : new Uint8Array(buffers[buffer].size);
+        if (whole !== bytes) whole.set(bytes);
+        device.queue.writeBuffer(buffers[buffer], 0, whole);
       }
     },
 
