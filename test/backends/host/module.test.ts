@@ -145,9 +145,9 @@ export async function use(device: GPUDevice, data: Float32Array<ArrayBuffer>): P
 `;
 };
 
-/** The program that docs/kernels.md shows. */
+/** The program that docs/kernels-webgpu.md shows. */
 function documented(): string {
-  const docs = readFileSync(join(import.meta.dirname, '../../../docs/kernels.md'), 'utf8');
+  const docs = readFileSync(join(import.meta.dirname, '../../../docs/kernels-webgpu.md'), 'utf8');
   const [, shown] = /```ts\n([\s\S]*?)```/.exec(docs)!;
   return `${shown!.replace('./gpu/index.js', './index.js')}
 declare const adapter: GPUAdapter;
