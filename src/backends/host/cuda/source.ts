@@ -18,10 +18,11 @@ import {
 } from '../shared/tables.js';
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
+import { eitherText, indented, kernelCall, plainBuffers, queueText, SM90A } from './launch-text.js';
 import { type LibraryProperties, propertiesOf } from './properties.js';
-import { allowText, type BufferNumbers, blockThreads, bufferText, cString, placeText } from './rows.js';
+import { allowText, type BufferNumbers, bufferText, cString, placeText } from './rows.js';
 import { stepSource, updateText } from './step.js';
-import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
+import { MapTable, preparationText, type twinsOf } from './warpgroups.js';
 
 /** adapters.cu: tables, what launches the kernels, and the functions of adapters.h over them. */
 export function sourceText(
@@ -40,25 +41,20 @@ export function sourceText(
   const grouped = distinct(twins.values());
   const large = distinct(kernels.values()).filter((kernel) => launchBytes(kernel) > 0);
   for (const twin of twins.values()) for (const map of twin.kernel.maps ?? []) maps.of(map, twin);
+  const statements = (launch: Launch): readonly string[] => {
+    const own = kernels.get(launch.name);
+    const twin = twins.get(launch.name);
+    const begins = early.has(launch.name);
+    const call = own
+      ? callText(own, number, plan.tokens, { early: begins && !twin })
+      : productText(launch, products);
+    if (!twin) return [`LOTRC_TRY(${call});`];
+    const grouped = callText(twin, number, plan.tokens, { table: maps, early: begins });
+    const used = (twin.kernel.maps ?? []).map((map) => maps.of(map, twin)).join(', ');
+    return eitherText('a', [`LOTRC_TRY(current_maps(a, {${used}}));`], grouped, call);
+  };
   const calls = (launches: readonly Launch[], indent = '  ') =>
-    launches.flatMap((launch) => {
-      const own = kernels.get(launch.name);
-      const begins = early.has(launch.name);
-      const call = `LOTRC_TRY(${own ? callText(own, number, plan.tokens, { early: begins && !twins.has(launch.name) }) : productText(launch, products)});`;
-      const twin = twins.get(launch.name);
-      if (!twin) return [`${indent}${call}`];
-      const grouped = callText(twin, number, plan.tokens, { table: maps, early: begins });
-      const used = (twin.kernel.maps ?? []).map((map) => maps.of(map, twin)).join(', ');
-      return [
-        `#ifdef ${SM90A}`,
-        `${indent}if (a->warpgroups) {`,
-        `${indent}  LOTRC_TRY(current_maps(a, {${used}}));`,
-        `${indent}  LOTRC_TRY(${grouped});`,
-        `${indent}} else`,
-        '#endif',
-        `${indent}${call}`,
-      ];
-    });
+    launches.flatMap((launch) => indented(statements(launch), indent));
   return runtimeText(
     ADAPTERS_CU,
     { ...properties, corrections, large: large.length > 0, early: early.size > 0 },
@@ -71,10 +67,11 @@ export function sourceText(
         ...tablesText(plan, steps.length, maps, number, properties),
         ...(properties.rows ? rowTables(plan, number) : []),
       ],
+      queue: queueText({ ...properties, early: early.size > 0 }),
       products: properties.library ? productTable(plan, number) : [],
       large: large.map(allowText),
       shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],
-      warpgroups: properties.warpgroups ? preparationText(maps, grouped, early.size > 0) : [],
+      warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],
       ...stepSource(optimizer, steps),
       launches: launchesText(plan, calls, updateText(optimizer, steps, number), narrowed, number),
     },
@@ -235,7 +232,7 @@ const LENGTHS: Readonly<Record<string, string>> = {
   rowBlock: 'LOTRC_ROW_BLOCK',
 };
 
-/** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first; `early`: it may begin before the one before it has ended. */
+/** The call that launches a kernel, with maps of the table where it is for warpgroups; `early`: it may begin before the one before it has ended. */
 function callText(
   bound: BoundKernel,
   number: BufferNumbers,
@@ -243,23 +240,20 @@ function callText(
   { table, early }: { readonly table?: MapTable; readonly early: boolean },
 ): string {
   const { kernel, launch, buffers, firsts } = bound;
-  const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}]`);
-  const operands = kernel.buffers.flatMap(({ name, mapped }) => {
+  const operands = plainBuffers(kernel).map(({ name }) => {
     const [buffer, first] = [number.get(buffers.get(name)!)!, firsts.get(name) ?? 0];
-    return mapped ? [] : [first === 0 ? `a->buffer[${buffer}]` : `within(a, ${buffer}, ${first})`];
+    return first === 0 ? `a->buffer[${buffer}]` : `within(a, ${buffer}, ${first})`;
   });
   const uniforms = kernel.uniforms.map(({ name }) => {
     const text = LENGTHS[name];
     if (text === undefined) throw new Error(`the launch ${launch.name} wants a number ${name}`);
     return text;
   });
-  const bytes = launchBytes(kernel);
-  const start = early ? `launch_early(${bytes}, a` : bytes > 0 ? `launch_with(${bytes}, a` : 'launch(a';
-  const extents = gridFor(launch, tokens).map(extentText);
-  // one block for each multiprocessor, which computes tile after tile
-  const grid = kernel.ring ? `blocks(a, ${extents[0]} * ${extents[1]})` : extents.join(', ');
-  const rest = [kernel.name, `dim3(${grid})`, blockThreads(kernel), ...maps, ...operands, ...uniforms];
-  return `${start}, ${rest.join(', ')})`;
+  return kernelCall(kernel, {
+    ...{ queue: 'a', operands, uniforms, early },
+    maps: (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}].made`),
+    grid: gridFor(launch, tokens).map(extentText),
+  });
 }
 
 const extentText = (extent: GridExtent): string =>
@@ -269,7 +263,7 @@ function castsText(narrowed: readonly FactorCast[], number: BufferNumbers): stri
   return narrowed.map(({ kernel, from, to, elements }) => {
     const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
     const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(own[name]!)!}]`);
-    const grid = `dim3(${Math.ceil(elements / CAST_WIDTH)}, 1, 1)`;
-    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, blockThreads(kernel), ...operands].join(', ')}));`;
+    const grid = [`${Math.ceil(elements / CAST_WIDTH)}`, '1', '1'];
+    return `  LOTRC_TRY(${kernelCall(kernel, { queue: 'a', grid, maps: [], operands, uniforms: [] })});`;
   });
 }

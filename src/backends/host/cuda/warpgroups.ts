@@ -13,9 +13,6 @@ import { allowText, type BufferNumbers } from './rows.js';
  * LOTRC_SM90A is defined, which CMakeLists.txt does for 90a.
  */
 
-/** Defined where kernels are compiled for sm_90a. */
-export const SM90A = 'LOTRC_SM90A';
-
 /** The launch for warpgroups, with a schedule for them, that takes the place of one for any device. */
 export function twinOf({ warpgroups: _, ...launch }: Launch, schedule: TileSchedule): Launch {
   return { ...launch, name: `${launch.name}_warpgroups`, schedule };
@@ -55,20 +52,12 @@ export class MapTable {
   }
 }
 
-/** The tables and what makes the maps, after the state of the library; `kernels`: all that are for warpgroups, `early`: some launches overlap. */
-export function preparationText(
-  maps: MapTable,
-  kernels: readonly Kernel[],
-  early: boolean,
-): readonly string[] {
-  return runtimeText(
+/** The tables and what makes the maps, after the state of the library; `kernels`: all that are for warpgroups. */
+export const preparationText = (maps: MapTable, kernels: readonly Kernel[]): readonly string[] =>
+  runtimeText(
     WARPGROUPS_CU,
-    { early },
-    {
-      maps: maps.rows.map((row) => `    {${row}},`),
-      kernels: kernels.map(allowText),
-    },
+    {},
+    { maps: maps.rows.map((row) => `    {${row}},`), kernels: kernels.map(allowText) },
   )
     .trimEnd()
     .split('\n');
-}

@@ -93,6 +93,8 @@ struct FactorRow {
 
 #endif
 #insert tables
+
+#insert queue
 #if EMIT_LIBRARY
 
 // A product that cuBLASLt does: out (tokens x cols) = rows (tokens x inner) weight (inner x cols) and, where there is one, + bias.
@@ -124,26 +126,17 @@ struct Library {
 };
 #endif
 
-struct lotrc_adapters {
+struct lotrc_adapters : Queue {
   uint32_t tokens = 0;              // most rows of a call
   uint32_t rows = 0;                // those of this call
   int device = 0;                   // where everything is
-  cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
   bool ready = false;               // all weights have memory
 #insert moment_rows
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
-  CUtensorMap map[MAP_COUNT] = {};
-  const void *mapped[MAP_COUNT] = {};    // where the matrix of a map begins, and its rows
-  uint32_t mapped_rows[MAP_COUNT] = {};
-  void *encode = nullptr;           // what makes maps
-  bool warpgroups = false;          // the device has them
-#if EMIT_EARLY
-  bool overlaps = false;            // launches may begin before the one before them has ended
-#endif
-  int multiprocessors = 0;
+  Map map[MAP_COUNT];
 #endif
 #endif
 #if EMIT_CORRECTIONS
@@ -239,61 +232,6 @@ static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows +
   return static_cast<char *>(a->buffer[buffer]) + first * element_bytes(buffer);
 }
 
-#if EMIT_HIP
-template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
-  const auto with = [&](Parameters... given) {
-    void *pointers[] = {&given...};
-    return cudaLaunchKernel(reinterpret_cast<const void *>(kernel), grid, dim3(threads, 1, 1), pointers, 0, a->stream);
-  };
-  return with(static_cast<Parameters>(arguments)...);
-}
-#else
-static cudaLaunchConfig_t config_of(size_t bytes, const lotrc_adapters *a, dim3 grid, unsigned threads) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = dim3(threads, 1, 1);
-  config.dynamicSmemBytes = bytes;
-  config.stream = a->stream;
-  return config;
-}
-
-// \`bytes\`: of shared memory in addition to what the kernel declares
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                               unsigned threads, Arguments... arguments) {
-  const cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
-  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-
-template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
-  return launch_with(0, a, kernel, grid, threads, arguments...);
-}
-#if EMIT_EARLY
-
-// As launch_with, of a kernel that waits itself for the end of the launches before it: it may begin before.
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_early(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                                unsigned threads, Arguments... arguments) {
-#ifdef LOTRC_OVERLAP
-  if (a->overlaps) {
-    cudaLaunchAttribute early = {};
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
-    config.attrs = &early;
-    config.numAttrs = 1;
-    return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-  }
-#endif
-  return launch_with(bytes, a, kernel, grid, threads, arguments...);
-}
-#endif
-#endif
-
 // The library's device is the current one for as long as a call takes.
 class OnDevice {
  public:
@@ -311,8 +249,6 @@ class OnDevice {
   int before = 0;
   bool changed = false;
 };
-
-#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
 #if EMIT_LIBRARY
 
@@ -516,7 +452,8 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   if (error == cudaSuccess) error = allocate(a);
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
-  if (error == cudaSuccess) error = prepare(a);
+  if (error == cudaSuccess) error = find_warpgroups(a);
+  if (error == cudaSuccess && a->warpgroups) error = allow_rings();
 #endif
 #endif
   if (error != cudaSuccess) {
@@ -1297,6 +1234,145 @@ lotrc_status lotrc_unmerge(lotrc_adapters *adapters);
 #endif
 `;
 
+/** ../runtime/queue.cu */
+export const QUEUE_CU = `#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+
+// a stream, and what its device can do
+struct Queue {
+  cudaStream_t stream = nullptr;
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+  bool warpgroups = false;          // the device has them
+  int multiprocessors = 0;
+  void *encode = nullptr;           // what makes tensor maps
+#if EMIT_EARLY
+  bool overlaps = false;            // launches may begin before the one before them has ended
+#endif
+#endif
+#endif
+};
+
+#if EMIT_HIP
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const Queue *queue, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  const auto with = [&](Parameters... given) {
+    void *pointers[] = {&given...};
+    return cudaLaunchKernel(reinterpret_cast<const void *>(kernel), grid, dim3(threads, 1, 1), pointers, 0, queue->stream);
+  };
+  return with(static_cast<Parameters>(arguments)...);
+}
+#else
+static cudaLaunchConfig_t config_of(size_t bytes, const Queue *queue, dim3 grid, unsigned threads) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = bytes;
+  config.stream = queue->stream;
+  return config;
+}
+
+// \`bytes\`: of shared memory in addition to what the kernel declares
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_with(size_t bytes, const Queue *queue, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
+  const cudaLaunchConfig_t config = config_of(bytes, queue, grid, threads);
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const Queue *queue, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  return launch_with(0, queue, kernel, grid, threads, arguments...);
+}
+#if EMIT_EARLY
+
+// As launch_with, of a kernel that waits itself for the end of the launches before it: it may begin before.
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_early(size_t bytes, const Queue *queue, void (*kernel)(Parameters...), dim3 grid,
+                                unsigned threads, Arguments... arguments) {
+#ifdef LOTRC_OVERLAP
+  if (queue->overlaps) {
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = config_of(bytes, queue, grid, threads);
+    config.attrs = &early;
+    config.numAttrs = 1;
+    return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+  }
+#endif
+  return launch_with(bytes, queue, kernel, grid, threads, arguments...);
+}
+#endif
+#endif
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+
+// Blocks of a kernel for warpgroups: one for each multiprocessor, which computes one tile after another.
+static unsigned blocks(const Queue *queue, unsigned tiles) { return std::min(tiles, static_cast<unsigned>(queue->multiprocessors)); }
+
+// a matrix as the copy engine sees it, and what it is of
+struct Map {
+  CUtensorMap made = {};
+  const void *first = nullptr;      // null: none is made
+  uint64_t rows = 0, cols = 0, pitch = 0;
+  uint32_t box = 0;
+};
+
+typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *,
+                           const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+                           CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+// Makes a map of rows x cols numbers of 16 bits from \`first\` on, \`pitch\` of them from row to row, in boxes of \`box\` rows of 64; \`half\`: float16,
+// not bfloat16. One that is of them already stays.
+static cudaError_t make_map(const Queue *queue, Map *map, bool half, const void *first, uint64_t rows, uint64_t cols, uint64_t pitch,
+                            uint32_t box) {
+  if (map->first == first && map->rows == rows && map->cols == cols && map->pitch == pitch && map->box == box) return cudaSuccess;
+  const cuuint64_t size[] = {cols, rows}, pitches[] = {2 * pitch};
+  const cuuint32_t boxes[] = {64, box}, steps[] = {1, 1};
+  map->first = nullptr;
+  const CUresult made = reinterpret_cast<Encode>(queue->encode)(
+      &map->made, half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void *>(first), size, pitches,
+      boxes, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (made != CUDA_SUCCESS) return cudaErrorInvalidValue;
+  map->first = first;
+  map->rows = rows;
+  map->cols = cols;
+  map->pitch = pitch;
+  map->box = box;
+  return cudaSuccess;
+}
+
+// Whether the current device has warpgroups; others, and drivers that cannot make maps, run the other kernels.
+static cudaError_t find_warpgroups(Queue *queue) {
+  int device = 0, major = 0;
+  LOTRC_TRY(cudaGetDevice(&device));
+  LOTRC_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  if (major != 9) return cudaSuccess;
+  cudaDriverEntryPointQueryResult answer;
+#if CUDART_VERSION >= 12050
+  LOTRC_TRY(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &queue->encode, 12000, cudaEnableDefault, &answer));
+#else
+  LOTRC_TRY(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &queue->encode, cudaEnableDefault, &answer));
+#endif
+  if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
+  LOTRC_TRY(cudaDeviceGetAttribute(&queue->multiprocessors, cudaDevAttrMultiProcessorCount, device));
+  queue->warpgroups = true;
+#if EMIT_EARLY
+#ifdef LOTRC_OVERLAP
+  int driver = 0;
+  LOTRC_TRY(cudaDriverGetVersion(&driver));
+  queue->overlaps = driver >= 12030;
+#endif
+#endif
+  return cudaSuccess;
+}
+#endif
+#endif
+`;
+
 /** ../runtime/warpgroups.cu */
 export const WARPGROUPS_CU = `#ifdef LOTRC_SM90A
 // what the copy engine loads: rows x cols (0: tokens) from element \`offset\` on, \`pitch\` elements from row to row,
@@ -1304,7 +1380,7 @@ export const WARPGROUPS_CU = `#ifdef LOTRC_SM90A
 struct MapRow {
   int buffer;
   size_t offset, rows, cols, pitch;
-  cuuint32_t box;
+  uint32_t box;
 };
 static const MapRow MAPS[MAP_COUNT] = {
 #insert maps
@@ -1316,61 +1392,15 @@ static cudaError_t allow_rings() {
   return cudaSuccess;
 }
 
-// Blocks of such a kernel: one for each multiprocessor, which computes one tile after another.
-static unsigned blocks(const lotrc_adapters *a, unsigned tiles) { return std::min(tiles, static_cast<unsigned>(a->multiprocessors)); }
-
-typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *,
-                           const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                           CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-// Makes maps of the matrices as they are now: in the memory and with the rows of this call. One that is of these already stays.
+// Makes maps of the matrices as they are now: in the memory and with the rows of this call.
 static cudaError_t current_maps(lotrc_adapters *a, std::initializer_list<int> numbers) {
   for (const int number : numbers) {
     const MapRow &row = MAPS[number];
-    char *first = static_cast<char *>(a->buffer[row.buffer]) + 2 * row.offset;
-    const uint32_t rows = row.rows == 0 || row.cols == 0 ? a->rows : 0;
-    if (a->mapped[number] == first && a->mapped_rows[number] == rows) continue;
     const bool half = BUFFERS[row.buffer].type == LOTRC_FLOAT16;
-    const cuuint64_t size[] = {row.cols == 0 ? a->rows : row.cols, row.rows == 0 ? a->rows : row.rows};
-    const cuuint64_t pitch[] = {2 * row.pitch};
-    const cuuint32_t box[] = {64, row.box}, steps[] = {1, 1};
-    a->mapped[number] = nullptr;
-    const CUresult made = reinterpret_cast<Encode>(a->encode)(
-        &a->map[number], half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, first, size, pitch, box, steps,
-        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    if (made != CUDA_SUCCESS) return cudaErrorInvalidValue;
-    a->mapped[number] = first;
-    a->mapped_rows[number] = rows;
+    const char *first = static_cast<const char *>(a->buffer[row.buffer]) + 2 * row.offset;
+    LOTRC_TRY(make_map(a, &a->map[number], half, first, row.rows == 0 ? a->rows : row.rows, row.cols == 0 ? a->rows : row.cols,
+                       row.pitch, row.box));
   }
-  return cudaSuccess;
-}
-
-// Chooses kernels for warpgroups on devices that have them; others, and drivers that cannot make maps, run the other kernels.
-static cudaError_t prepare(lotrc_adapters *a) {
-  int device = 0, major = 0;
-  LOTRC_TRY(cudaGetDevice(&device));
-  LOTRC_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-  if (major != 9) return cudaSuccess;
-  void *found = nullptr;
-  cudaDriverEntryPointQueryResult answer;
-#if CUDART_VERSION >= 12050
-  LOTRC_TRY(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &answer));
-#else
-  LOTRC_TRY(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &answer));
-#endif
-  if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
-  LOTRC_TRY(cudaDeviceGetAttribute(&a->multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  LOTRC_TRY(allow_rings());
-  a->encode = found;
-  a->warpgroups = true;
-#if EMIT_EARLY
-#ifdef LOTRC_OVERLAP
-  int driver = 0;
-  LOTRC_TRY(cudaDriverGetVersion(&driver));
-  a->overlaps = driver >= 12030;
-#endif
-#endif
   return cudaSuccess;
 }
 #endif

@@ -90,6 +90,8 @@ struct FactorRow {
 
 #endif
 #insert tables
+
+#insert queue
 #if EMIT_LIBRARY
 
 // A product that cuBLASLt does: out (tokens x cols) = rows (tokens x inner) weight (inner x cols) and, where there is one, + bias.
@@ -121,26 +123,17 @@ struct Library {
 };
 #endif
 
-struct lotrc_adapters {
+struct lotrc_adapters : Queue {
   uint32_t tokens = 0;              // most rows of a call
   uint32_t rows = 0;                // those of this call
   int device = 0;                   // where everything is
-  cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
   bool ready = false;               // all weights have memory
 #insert moment_rows
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
-  CUtensorMap map[MAP_COUNT] = {};
-  const void *mapped[MAP_COUNT] = {};    // where the matrix of a map begins, and its rows
-  uint32_t mapped_rows[MAP_COUNT] = {};
-  void *encode = nullptr;           // what makes maps
-  bool warpgroups = false;          // the device has them
-#if EMIT_EARLY
-  bool overlaps = false;            // launches may begin before the one before them has ended
-#endif
-  int multiprocessors = 0;
+  Map map[MAP_COUNT];
 #endif
 #endif
 #if EMIT_CORRECTIONS
@@ -236,61 +229,6 @@ static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows +
   return static_cast<char *>(a->buffer[buffer]) + first * element_bytes(buffer);
 }
 
-#if EMIT_HIP
-template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
-  const auto with = [&](Parameters... given) {
-    void *pointers[] = {&given...};
-    return cudaLaunchKernel(reinterpret_cast<const void *>(kernel), grid, dim3(threads, 1, 1), pointers, 0, a->stream);
-  };
-  return with(static_cast<Parameters>(arguments)...);
-}
-#else
-static cudaLaunchConfig_t config_of(size_t bytes, const lotrc_adapters *a, dim3 grid, unsigned threads) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = dim3(threads, 1, 1);
-  config.dynamicSmemBytes = bytes;
-  config.stream = a->stream;
-  return config;
-}
-
-// `bytes`: of shared memory in addition to what the kernel declares
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                               unsigned threads, Arguments... arguments) {
-  const cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
-  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-
-template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
-  return launch_with(0, a, kernel, grid, threads, arguments...);
-}
-#if EMIT_EARLY
-
-// As launch_with, of a kernel that waits itself for the end of the launches before it: it may begin before.
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_early(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                                unsigned threads, Arguments... arguments) {
-#ifdef LOTRC_OVERLAP
-  if (a->overlaps) {
-    cudaLaunchAttribute early = {};
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
-    config.attrs = &early;
-    config.numAttrs = 1;
-    return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-  }
-#endif
-  return launch_with(bytes, a, kernel, grid, threads, arguments...);
-}
-#endif
-#endif
-
 // The library's device is the current one for as long as a call takes.
 class OnDevice {
  public:
@@ -308,8 +246,6 @@ class OnDevice {
   int before = 0;
   bool changed = false;
 };
-
-#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
 #if EMIT_LIBRARY
 
@@ -513,7 +449,8 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   if (error == cudaSuccess) error = allocate(a);
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
-  if (error == cudaSuccess) error = prepare(a);
+  if (error == cudaSuccess) error = find_warpgroups(a);
+  if (error == cudaSuccess && a->warpgroups) error = allow_rings();
 #endif
 #endif
   if (error != cudaSuccess) {
