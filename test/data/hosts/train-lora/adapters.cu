@@ -83,11 +83,40 @@ static const RegionRow REGIONS[REGION_COUNT] = {
     {1, 0, 1, 0, 10, false},
 };
 
-struct lotrc_adapters {
+#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+
+// a stream, and what its device can do
+struct Queue {
+  cudaStream_t stream = nullptr;
+};
+
+static cudaLaunchConfig_t config_of(size_t bytes, const Queue *queue, dim3 grid, unsigned threads) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = bytes;
+  config.stream = queue->stream;
+  return config;
+}
+
+// `bytes`: of shared memory in addition to what the kernel declares
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_with(size_t bytes, const Queue *queue, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
+  const cudaLaunchConfig_t config = config_of(bytes, queue, grid, threads);
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const Queue *queue, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  return launch_with(0, queue, kernel, grid, threads, arguments...);
+}
+
+struct lotrc_adapters : Queue {
   uint32_t tokens = 0;              // most rows of a call
   uint32_t rows = 0;                // those of this call
   int device = 0;                   // where everything is
-  cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
   bool ready = false;               // all weights have memory
@@ -161,29 +190,6 @@ static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows +
   return static_cast<char *>(a->buffer[buffer]) + first * element_bytes(buffer);
 }
 
-static cudaLaunchConfig_t config_of(size_t bytes, const lotrc_adapters *a, dim3 grid, unsigned threads) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = dim3(threads, 1, 1);
-  config.dynamicSmemBytes = bytes;
-  config.stream = a->stream;
-  return config;
-}
-
-// `bytes`: of shared memory in addition to what the kernel declares
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
-                               unsigned threads, Arguments... arguments) {
-  const cudaLaunchConfig_t config = config_of(bytes, a, grid, threads);
-  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-
-template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
-  return launch_with(0, a, kernel, grid, threads, arguments...);
-}
-
 // The library's device is the current one for as long as a call takes.
 class OnDevice {
  public:
@@ -201,8 +207,6 @@ class OnDevice {
   int before = 0;
   bool changed = false;
 };
-
-#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
 // gives a buffer memory unless it has some
 static cudaError_t present(lotrc_adapters *a, int buffer) {
