@@ -293,6 +293,12 @@ export function packedVectorCases(): readonly KernelCase[] {
       { rows: 'M', cols: 28, segments: forward(80, 28, 4), M: 19 },
     ),
     of(
+      'forward_of_long_blocks_of_codes',
+      ['w'],
+      { bits: 4, table: 'nf4', block: 64, scales: 'f32', zeros: null },
+      { rows: 'M', cols: 28, segments: forward(192, 28, 4), M: 19, schedule: { BK: 8 } },
+    ),
+    of(
       'dx',
       ['w'],
       { bits: 4, block: 64, scales: 'f32', zeros: 'f32' },
@@ -306,6 +312,27 @@ export function packedVectorCases(): readonly KernelCase[] {
         M: 18,
         epilogue: { accumulate: true, scale: -2 },
       },
+    ),
+    of(
+      'dx_of_long_rows',
+      ['w'],
+      { bits: 4, block: 32, scales: 'f32', zeros: 'u8' },
+      {
+        rows: 'M',
+        cols: 84,
+        segments: [
+          part(['dy', 'w'], ['M', 36, 84], 'f32'),
+          part(['dp', 'r'], ['M', 4, 84], 'f32', { b: true }),
+        ],
+        M: 18,
+        schedule: { BN: 32 },
+      },
+    ),
+    of(
+      'few_rows_of_short_blocks',
+      ['w'],
+      { bits: 4, block: 16, scales: 'f32', zeros: 'u8' },
+      { rows: 'M', cols: 20, segments: forward(92, 20, 4), M: 2, schedule: GEMV },
     ),
     of(
       'few_rows',

@@ -15,7 +15,7 @@ interface PackedCheck {
 
 /**
  * Products with packed weights on a device: of whole numbers and of codes, of words along either axis, in vectors and element by element, and
- * of few rows where the device has kernels for them. Lengths are such that no tile divides them.
+ * of few rows where the device has kernels for them; words loaded by fours and one by one. Lengths are such that no tile divides them.
  */
 export function packedChecks(device: DeviceProfile): readonly PackedCheck[] {
   const rows = device.tiles.filter(({ family, dtype }) => family === 'gemm' && dtype === 'f32');
@@ -30,11 +30,11 @@ export function packedChecks(device: DeviceProfile): readonly PackedCheck[] {
     Layout,
     boolean,
   ])[] = [
-    ['4 bits', 'vectors', tiles, { cols: BN + 4, inner: 84 }, { bits: 4, zeros: 'u8' }, true],
+    ['4 bits', 'vectors', tiles, { cols: BN + 4, inner: 84 }, { bits: 4, block: 32, zeros: 'u8' }, true],
     ['nf4', 'vectors', tiles, { cols: BN + 4, inner: 80 }, { bits: 4, table: 'nf4' }, true],
     ['8 bits', 'vectors', tiles, { cols: BN + 4, inner: 20 }, { bits: 8, zeros: 'u8' }, false],
     ['4 bits', 'elements', tiles, { cols: BN + 3, inner: 83 }, { bits: 4 }, true],
-    ['4 bits, few rows', 'vectors', few, { cols: 36, inner: 532 }, { bits: 4, zeros: 'u8' }, true],
+    ['4 bits, few rows', 'vectors', few, { cols: 36, inner: 532 }, { bits: 4, block: 32, zeros: 'u8' }, true],
   ];
   return made.flatMap(([of, form, row, lengths, layout, turned]) =>
     row ? [{ of: `${of}, ${form}`, form, launch: launchOf(row, lengths, layout, turned) }] : [],
@@ -47,6 +47,7 @@ interface Lengths {
 }
 interface Layout {
   readonly bits: 4 | 8;
+  readonly block?: number;
   readonly table?: Packed['table'];
   readonly zeros?: 'u8';
 }
@@ -55,11 +56,11 @@ interface Layout {
 function launchOf(
   { family, schedule }: ScheduleRow,
   { cols, inner }: Lengths,
-  { bits, table = null, zeros }: Layout,
+  { bits, block = 16, table = null, zeros }: Layout,
   turned: boolean,
 ): Launch {
   const packed: Packed = {
-    ...{ bits, table, block: 16 },
+    ...{ bits, table, block },
     scales: { buffer: 'scales', dtype: 'f32', offset: 0 },
     zeros: zeros ? { buffer: 'zeros', dtype: zeros, offset: 0 } : null,
   };

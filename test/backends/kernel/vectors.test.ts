@@ -1,14 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { launchesOf } from '../../../src/backends/host/shared/tables.js';
 import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
+  add,
   define,
   f32,
   id,
   type Kernel,
   load,
   load4,
+  mod,
   mul,
   poke,
   type Stmt,
@@ -23,6 +27,7 @@ import { runLaunch } from '../../../src/backends/kernel/model/by-definition.js';
 import type { Launch, Product } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
+import { changed } from '../../support/changed-kernel.js';
 import { contractionOf } from '../../support/contraction.js';
 import { dawnEnvironment, execution, floats, runDawn } from '../../support/dawn.js';
 import { denoProgram, runDeno } from '../../support/deno.js';
@@ -31,7 +36,8 @@ import { allOrFirst, EVERYTHING, everyNth, inTurn } from '../../support/everythi
 import { type KernelCase, values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret, type Launched } from '../../support/kernel-sim/interpret.js';
-import { packedVectorCases } from '../../support/packed-cases.js';
+import { type Packing, packedVectorCases } from '../../support/packed-cases.js';
+import { packedContraction } from '../../support/packed-layers.js';
 import { gemvCases, halfSumCases, vectorCases } from '../../support/vector-cases.js';
 
 const cases = [...vectorCases(), ...gemvCases(), ...packedVectorCases()].map((one) => ({
@@ -186,6 +192,109 @@ describe('loads', () => {
     expect(loads).toBe(inner * cols + small);
     expect(fetches).toBe(loads / 4);
   });
+});
+
+describe('words of packed weights', () => {
+  const packed = cases.filter(({ name }) => name.startsWith('packed'));
+  const wordsOf = ({ buffers }: Kernel) => buffers.find(({ name }) => name === 'w')!;
+
+  test('come 16 bytes at a time where a block has as many, and a tile', () => {
+    const oneByOne = packed.filter(({ kernel }) => !wordsOf(kernel).vector).map(({ name }) => name);
+    // blocks of eight bytes, and a tile of as many in its rows
+    expect(oneByOne).toEqual([
+      'packed_vectors_forward_of_codes',
+      'packed_vectors_dx',
+      'packed_vectors_few_rows_of_short_blocks',
+    ]);
+  });
+
+  test('few rows: each of them once, a scale and a zero point for 16 bytes', () => {
+    const one = packed.find(({ name }) => name.endsWith('_few_rows'))!;
+    const { fetches } = run(one.kernel, one).counts;
+    const [rows, inner, rank, cols, blocks] = [3, 148, 4, 36, 5];
+    const across = (Math.ceil(cols / 16) * 16) / 4;
+    // x and P for every four columns, L', the bias
+    const floats = rows * across * ((inner + rank) / 4) + (rank * cols) / 4 + (rows * cols) / 4;
+    expect(fetches).toBe(3 * cols * blocks + floats);
+  });
+
+  test('tiles: once for all tiles that they are of', () => {
+    const one = packed.find(({ name }) => name === 'packed_vectors_forward')!;
+    const { fetches } = run(one.kernel, one).counts;
+    const [rows, inner, rank, cols, blocks] = [21, 84, 4, 36, 3];
+    const [down, across] = [Math.ceil(rows / 16), Math.ceil(cols / 16)];
+    const floats = across * rows * ((inner + rank) / 4) + (down * rank * cols) / 4 + (rows * cols) / 4;
+    expect(fetches).toBe(down * 3 * cols * blocks + floats);
+  });
+
+  const FAULTS: readonly (readonly [string, string, (stmt: Stmt) => Stmt | null])[] = [
+    [
+      'the first of four words is taken four times',
+      'few_rows',
+      (stmt) => (stmt.s === 'assign' ? null : stmt),
+    ],
+    [
+      'the scale of its neighbour',
+      'forward',
+      (stmt) =>
+        stmt.s === 'let' && stmt.name.startsWith('scale_b0_') && stmt.init.e === 'peek'
+          ? { ...stmt, init: { ...stmt.init, index: mod(add(stmt.init.index, u32(1)), u32(16)) } }
+          : stmt,
+    ],
+    [
+      'the words of the first tile for the second',
+      'forward',
+      (stmt) =>
+        stmt.s === 'let' && stmt.name.startsWith('word_b0_') && stmt.init.e === 'peek'
+          ? { ...stmt, init: { ...stmt.init, index: mod(stmt.init.index, u32(32)) } }
+          : stmt,
+    ],
+    ['words are unpacked before all are there', 'forward', (stmt) => (stmt.s === 'barrier' ? null : stmt)],
+  ];
+  test.each(FAULTS)('a fault is found: %s', (_, name, change) => {
+    const one = packed.find((found) => found.name === `packed_vectors_${name}`)!;
+    const broken = changed(one.kernel, change);
+    let error = Number.POSITIVE_INFINITY;
+    try {
+      error = worstError(run(broken, one, { order: { seed: 5 } }).result, one.expected);
+    } catch (fault) {
+      expect(String(fault)).toMatch(/race|unwritten/);
+    }
+    expect(error).toBeGreaterThan(1e-3);
+  });
+
+  test.each(DEVICES.filter(({ api }) => api === 'webgpu').map((device) => [device.name, device] as const))(
+    'no launch of a plan for %s reads them, or anything else, one by one',
+    (_, device) => {
+      const found: string[] = [];
+      let seen = 0;
+      const kinds: readonly Packing[] = [
+        { bits: 4, block: 32, scales: 'f32', zeros: 'u8', out: 64 },
+        { bits: 4, table: 'nf4', block: 32, scales: 'f32', zeros: null, out: 64 },
+        { bits: 8, block: 16, scales: 'f32', zeros: 'f32', out: 64 },
+      ];
+      for (const [n, how] of kinds.entries()) {
+        const layers = packedContraction(inTurn([LOTR, LORA], n)[0]!, how, 8);
+        for (const tokens of EVERYTHING ? [1, 4, 8, 9, 64, 65, 512, 1000] : [1, 8, 64, 1000])
+          for (const purpose of ['serve', 'train'] as const) {
+            const plan = loweredWgsl(choose(layers, { device, tokens, dtype: 'f32', purpose }));
+            for (const launch of launchesOf(plan)) {
+              if (launch.work.kind !== 'product') continue;
+              const small = launch.work.segments.flatMap(({ b }) => {
+                const { scales, zeros } = b.matrix.packed ?? {};
+                return [scales?.buffer, zeros?.buffer];
+              });
+              const { buffers } = kernelOf(launch);
+              seen++;
+              for (const { name, vector } of buffers)
+                if (!vector && !small.includes(name)) found.push(`${launch.name}, ${tokens} rows: ${name}`);
+            }
+          }
+      }
+      expect(found).toEqual([]);
+      expect(seen).toBeGreaterThan(100);
+    },
+  );
 });
 
 describe('where widths and ranks are multiples of four, no launch of a plan reads element by element', () => {

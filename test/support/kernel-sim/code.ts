@@ -1,4 +1,12 @@
-import type { Arithmetic, Expr, Kernel, Stmt, U32, View } from '../../../src/backends/kernel/ir/kir.js';
+import {
+  type Arithmetic,
+  type Expr,
+  isVector,
+  type Kernel,
+  type Stmt,
+  type U32,
+  type View,
+} from '../../../src/backends/kernel/ir/kir.js';
 import { collective } from '../../../src/backends/kernel/ir/subgroups.js';
 import { fromF16, toF16 } from '../../../src/ir/half.js';
 import type { Banks } from './banks.js';
@@ -236,6 +244,8 @@ export class Compiler implements Machine {
         return this.#vectors('splat', 0, this.value(expr.of));
       case 'spread':
         return this.#vectors('splat', 0, `${this.value(expr.of)}[${expr.at}]`);
+      case 'turned':
+        return this.#vectors('turned', 0, this.value(expr.of));
       case 'part':
         return `${this.value(expr.of)}[${expr.at}]`;
       case 'fma':
@@ -264,7 +274,7 @@ export class Compiler implements Machine {
         return `(${this.value(expr.cond)} ? ${first} : ${second})`;
       }
       case 'load': {
-        const four = expr.type === 'f32x4';
+        const four = isFour(expr);
         const get = four ? 'read4' : 'read';
         const read = () => `${this.buffer(expr.view.buffer)}.${get}(${this.address(expr.view, expr.at)}, g)`;
         const nothing = four ? '[0, 0, 0, 0]' : '0';
@@ -285,13 +295,14 @@ export class Compiler implements Machine {
 }
 
 /** Whether a value is a vector. */
-const isFour = ({ type }: Expr): boolean => type === 'f32x4' || type === 'f16x4';
+const isFour = ({ type }: Expr): boolean => isVector(type);
 
 type Four = readonly [number, number, number, number];
 const four = (of: (k: number) => number): Four => [of(0), of(1), of(2), of(3)];
 
 /** Arithmetic of vectors, number by number. */
 const VECTORS = {
+  turned: ([a, b, c, d]: Four): Four => [b, c, d, a],
   splat: (value: number): Four => [value, value, value, value],
   add: (a: Four, b: Four): Four => four((k) => Math.fround(a[k]! + b[k]!)),
   mul: (a: Four, b: Four): Four => four((k) => Math.fround(a[k]! * b[k]!)),

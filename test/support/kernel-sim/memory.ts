@@ -245,7 +245,7 @@ const [SEVERAL, INTERVAL] = [1 << 10, 11];
 
 /** An array of a workgroup. A mark says who wrote or read an element last, and in which interval between two barriers. */
 export class Shared {
-  readonly #values: Float32Array;
+  readonly #values: Float32Array | Uint32Array;
   readonly #round: (value: number) => number;
   readonly #written: Int32Array;
   readonly #read: Int32Array;
@@ -256,7 +256,7 @@ export class Shared {
   constructor(readonly decl: ArrayDecl) {
     const { elem = 'f32' } = decl;
     const size = elementsOf(decl);
-    this.#values = new Float32Array(size);
+    this.#values = elem === 'u32' ? new Uint32Array(size) : new Float32Array(size);
     this.#round = ROUND[elem];
     this.#written = marks(size);
     this.#read = marks(size);

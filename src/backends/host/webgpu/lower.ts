@@ -2,7 +2,7 @@ import { fail } from '../../../ir/diagnostics.js';
 import { noRowsOnDevice } from '../../codes/kernels.js';
 import type { Extent, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
 import { lengthOf, productWork } from '../../kernel/plan/cost.js';
-import { allInVectors, tilesInVectors } from '../../kernel/plan/vectors.js';
+import { allInVectors, packedAtOnce, tilesInVectors, VECTOR } from '../../kernel/plan/vectors.js';
 import { MOST_PARTS, ProductCuts } from '../shared/cuts.js';
 import { withLaunches } from '../shared/lower.js';
 import { adaptersBeyondBindings } from './bindings.js';
@@ -58,8 +58,12 @@ function partsOf(
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
   const rows = n(work.rows);
   const groups = Math.ceil(rows / BM) * Math.ceil(work.cols / BN);
-  const steps = Math.ceil(Math.max(...work.segments.map(({ inner }) => n(inner))) / BK);
-  const parts = Math.min(Math.ceil(units / groups), steps, MOST_PARTS);
+  // what all invocations of a workgroup take of the inner dimension at once
+  const steps = work.segments.map(({ b, inner }) => {
+    const each = b.matrix.packed ? packedAtOnce(b.matrix.packed) : VECTOR;
+    return Math.ceil(n(inner) / ((BK / VECTOR) * each));
+  });
+  const parts = Math.min(Math.ceil(units / groups), Math.max(...steps), MOST_PARTS);
   if (parts < 2) return 1;
   const { bytes } = productWork(work, { BN }, { M: tokens });
   const seconds = (share: number) => (bytes * units) / (Math.min(share, units) * bytesPerSecond);

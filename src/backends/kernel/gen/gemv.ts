@@ -28,18 +28,19 @@ import {
 } from '../ir/kir.js';
 import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
-import { VECTOR } from '../plan/vectors.js';
+import { VECTOR, wordsByFours } from '../plan/vectors.js';
 import { storeVectors } from './epilogue.js';
 import { codeTables, PackedWords } from './packed-words.js';
 import { Parameters, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
-import { fourOf, QUAD, turnedPart } from './vector-product.js';
+import { fourOf, QUAD, turnedPart } from './quads.js';
 
 /**
  * The kernel of a product of few rows, which reads a wide matrix once: no tile of it would be used twice, so none passes
  * through workgroup memory. The invocations of a workgroup lie BN / 4 along the columns, a vector each, and BK / 4 along the
  * inner dimension, four elements of it each at a time; neighbours in a subgroup read neighbours in memory, whichever way the
- * matrix is stored; of a packed matrix, which is stored along the inner dimension, each has a word of every column at a time. What they have of a result is added in workgroup memory, half by half.
+ * matrix is stored; of a packed matrix, which is stored along the inner dimension, each has 16 bytes of every column at a time, or a word
+ * where blocks are shorter. What they have of a result is added in workgroup memory, half by half.
  */
 export function gemvKernel(launch: Launch): Kernel {
   return new Gemv(launch, productIn(launch)).kernel();
@@ -119,12 +120,18 @@ class Gemv {
     const readA = this.#params.operand(a, this.#rows, length, this.#row0);
     const n = `${index}`;
     const { packed } = b.matrix;
-    const words = packed ? new PackedWords(this.#params.packed(b.matrix, packed), packed) : null;
+    const fours = packed !== undefined && wordsByFours(packed);
+    const words = packed
+      ? new PackedWords(this.#params.packed(b.matrix, packed, fours), packed, fours)
+      : null;
     // elements of the inner dimension of an invocation at a time
     const each = words?.each ?? VECTOR;
     const { share, from, end } = partOfInner(this.work.parts, length, n, each);
     const first = mul(ref('u32', `k_${n}`), u32(each));
-    const columns = words ? this.#unpacked(words, n, first) : this.#loaded(b, length, first, end);
+    const multiply = (name: string, k: U32) => this.#multiply(name, readA.view, k, end);
+    const body = words
+      ? this.#unpacked(words, n, first, multiply)
+      : [...this.#loaded(b, length, first, end), multiply(n, first)];
     return [
       comment(
         `inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${(BK / VECTOR) * each} at a time`,
@@ -132,16 +139,13 @@ class Gemv {
       ...share,
       loop(`k0_${n}`, from, end, u32((BK / VECTOR) * each), (k0) => [
         define(`k_${n}`, add(div(k0, u32(each)), this.#own)),
-        ...columns.flatMap((four, quad) => [
-          ...four,
-          this.#multiply(quad === 0 ? n : `${n}_${quad}`, readA.view, add(first, u32(quad * VECTOR)), end),
-        ]),
+        ...body,
       ]),
     ];
   }
 
   /** What puts rows k to k + 3 of b, the invocation's columns of them, in `row_b`. */
-  #loaded(b: Operand, length: U32, k: U32, end: U32): readonly (readonly Stmt[])[] {
+  #loaded(b: Operand, length: U32, k: U32, end: U32): readonly Stmt[] {
     const read = this.#params.operand(b, length, this.#cols, this.#row0);
     const col = this.#col;
     const target = read.transposed ? 'quad' : 'row_b';
@@ -153,19 +157,37 @@ class Gemv {
       return poke(target, u32(c), load4(read.view, at, and(row, first)));
     });
     return [
-      [...load, ...(read.transposed ? QUAD.map((c) => poke('row_b', u32(c), turnedPart('quad', c))) : [])],
+      ...load,
+      ...(read.transposed ? QUAD.map((c) => poke('row_b', u32(c), turnedPart('quad', c))) : []),
     ];
   }
 
-  /** The same, of the words of four columns from row k on: four rows at a time. */
-  #unpacked(words: PackedWords, n: string, k: U32): readonly (readonly Stmt[])[] {
-    const loads = QUAD.flatMap((c) => words.load(`b${n}_${c}`, [add(this.#col, u32(c)), k]));
-    return Array.from({ length: words.each / VECTOR }, (_, quad) => [
-      ...(quad === 0 ? loads : []),
-      ...QUAD.map((row) =>
-        poke('row_b', u32(row), vector(fourOf((c) => words.number(`b${n}_${c}`, quad * VECTOR + row)))),
-      ),
-    ]);
+  /** Products with the words of four columns from row k on, four rows at a time. A loop goes through four words: written out it would be a page. */
+  #unpacked(
+    words: PackedWords,
+    n: string,
+    k: U32,
+    multiply: (name: string, k: U32) => Stmt,
+  ): readonly Stmt[] {
+    const name = (c: number) => `b${n}_${c}`;
+    const loads = QUAD.flatMap((c) => words.load(name(c), [add(this.#col, u32(c)), k]));
+    const { ofWord } = words;
+    const products = (first: U32) =>
+      Array.from({ length: ofWord / VECTOR }, (_, quad) => [
+        ...QUAD.map((row) => {
+          const number = (c: number) => words.number(words.word(name(c)), name(c), quad * VECTOR + row);
+          return poke('row_b', u32(row), vector(fourOf(number)));
+        }),
+        multiply(quad === 0 ? n : `${n}_${quad}`, add(first, u32(quad * VECTOR))),
+      ]).flat();
+    if (!words.fours) return [...loads, ...products(k)];
+    return [
+      ...loads,
+      loop(`word_${n}`, u32(0), u32(words.each / ofWord), u32(1), (at) => [
+        ...products(add(k, mul(at, u32(ofWord)))),
+        ...QUAD.map((c) => words.turn(name(c))),
+      ]),
+    ];
   }
 
   /** acc += columns k to k + 3 of a times `row_b`. */

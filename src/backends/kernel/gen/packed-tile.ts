@@ -127,7 +127,7 @@ export class PackedTile {
       return [
         ...words.load(name, this.#inMemory(first, down, along)),
         ...Array.from({ length: this.#numbers }, (_, n) =>
-          poke(tile, at(down, add(along, u32(n))), words.number(name, n)),
+          poke(tile, at(down, add(along, u32(n))), words.number(words.word(name), name, n)),
         ),
       ];
     });

@@ -11,21 +11,26 @@ import {
   f32,
   load,
   loadIndex,
+  loadWords,
   loop,
   lt,
   mod,
   mul,
   peek,
   poke,
+  type Quarter,
   ref,
   type Stmt,
   select,
   sub,
+  turned,
   type U32,
   u32,
+  wordOf,
 } from '../ir/kir.js';
 import type { Packed, Segment } from '../model/types.js';
 import { codeTablesOf } from '../plan/code-tables.js';
+import { packedAtOnce } from '../plan/vectors.js';
 import type { PackedViews } from './parameters.js';
 
 /** Part of a packed matrix: a row, and what lies in it from a column on. */
@@ -63,39 +68,60 @@ export function blockPlace(
   };
 }
 
-/** The words of a packed matrix and the numbers in them, where an invocation unpacks word by word. */
+/** The words of a packed matrix and the numbers in them, where an invocation loads one word at a time, or four of a block. */
 export class PackedWords {
   /** numbers of a word */
+  readonly ofWord: number;
+  /** numbers that are loaded at once */
   readonly each: number;
 
   constructor(
     readonly views: PackedViews,
     readonly packed: Packed,
+    readonly fours = false,
   ) {
-    this.each = 32 / packed.bits;
+    this.ofWord = 32 / packed.bits;
+    this.each = fours ? packedAtOnce(packed) : this.ofWord;
   }
 
-  /** Loads the word from a column on, a multiple of `each`, of a row of memory, with its scale and zero point; scale 0 outside. */
+  /**
+   * Loads the words from a column on, a multiple of `each`, of a row of memory, with their scale and zero point; scale 0 outside. Four words
+   * are a variable: see `turn`.
+   */
   load(name: string, at: readonly [row: U32, col: U32]): readonly Stmt[] {
-    const { packed, views } = this;
+    const { packed, views, fours } = this;
     const { steps, place } = blockPlace(name, at, views, packed);
     const { row, col, block, inside } = place;
     const inBlock = div(mod(col, u32(packed.block)), u32(this.each));
     const zero = zeroOf(views, packed, place, name);
+    const words = loadWords(views.words, [row, block, mul(inBlock, u32(4))], inside);
     return [
       ...steps,
-      define(`word_${name}`, loadIndex(views.words, [row, block, inBlock], inside)),
+      fours
+        ? { s: 'var', name: `words_${name}`, init: words }
+        : define(`word_${name}`, loadIndex(views.words, [row, block, inBlock], inside)),
       define(`scale_${name}`, load(views.scales, [row, block], inside)),
       ...(packed.table ? [] : [...zero.steps, define(`zero_${name}`, zero.value)]),
     ];
   }
 
-  /** The n-th number of a word that was loaded. */
-  number(name: string, n: number): F32 {
+  /** One of four words that were loaded; the only one, or the first, unless another is named. */
+  word(name: string, n: Quarter = 0): U32 {
+    return this.fours ? wordOf(ref('u32x4', `words_${name}`), n) : ref('u32', `word_${name}`);
+  }
+
+  /** Makes the next of four words the first. */
+  turn(name: string): Stmt {
+    const words = `words_${name}`;
+    return { s: 'assign', name: words, value: turned(ref('u32x4', words)) };
+  }
+
+  /** The n-th number of a word, by the scale and zero point of this name. */
+  number(word: U32, name: string, n: number): F32 {
     const { bits, table } = this.packed;
     // codes of a table begin with the high half of a byte
     const shift = bits * (table ? n ^ 1 : n);
-    const code = mod(div(ref('u32', `word_${name}`), u32(2 ** shift)), u32(2 ** bits));
+    const code = mod(div(word, u32(2 ** shift)), u32(2 ** bits));
     const number = table ? peek(tableName(table), code) : sub(cast(code), ref('f32', `zero_${name}`));
     return mul(number, ref('f32', `scale_${name}`));
   }

@@ -33,6 +33,8 @@ export class Parameters {
   readonly #uniforms = new Map<string, UniformParam>();
   /** buffers of which single elements are accessed */
   readonly #singles = new Set<string>();
+  /** buffers of words that are read four at a time */
+  readonly #fours = new Set<string>();
   /** definitions that the operands use; they follow the definition of `row0` */
   readonly lookups: Stmt[] = [];
 
@@ -82,11 +84,16 @@ export class Parameters {
     };
   }
 
-  /** The words, scales and zero points of a packed matrix, by row, block and word of a block. */
-  packed({ buffer, rows, cols }: MatrixRef, { bits, block, scales, zeros }: Packed): PackedViews {
+  /** The words, scales and zero points of a packed matrix, by row, block and word of a block. `fours`: words are read four at a time. */
+  packed(
+    { buffer, rows, cols }: MatrixRef,
+    { bits, block, scales, zeros }: Packed,
+    fours = false,
+  ): PackedViews {
     const height = Number(rows);
     const { blocks, blockBytes, zeroBytes } = blockSizes({ in: Number(cols), bits, block });
     const words = blockBytes / 4;
+    if (fours) this.#fours.add(buffer);
     const view = (name: string, elem: Elem, extents: readonly number[]): View => {
       this.reads(name, elem);
       this.single(name);
@@ -130,6 +137,11 @@ export class Parameters {
     return ref('u32', name);
   }
 
+  #inVectors(name: string, elem: Elem): boolean {
+    if (elem === 'u32') return this.#fours.has(name);
+    return this.width === 'vectors' && !this.#singles.has(name);
+  }
+
   /** Parameters in binding order. */
   list(): { readonly buffers: readonly BufferParam[]; readonly uniforms: readonly UniformParam[] } {
     const all = [...this.#buffers].map(
@@ -137,7 +149,7 @@ export class Parameters {
         name,
         elem,
         access: read ? (written ? 'read_write' : 'read') : 'write',
-        ...(this.width === 'vectors' && elem !== 'u32' && !this.#singles.has(name) ? { vector: true } : {}),
+        ...(this.#inVectors(name, elem) ? { vector: true } : {}),
       }),
     );
     return {

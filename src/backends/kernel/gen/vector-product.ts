@@ -29,16 +29,17 @@ import {
   spread,
   type U32,
   u32,
-  vector,
   widened,
 } from '../ir/kir.js';
 import type { Launch, Operand, Product, TileSchedule } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import { storeVectors, tileOfResults } from './epilogue.js';
-import { codeTables, PackedWords } from './packed-words.js';
+import { keptWords, PackedVectors, type TilesB } from './packed-vectors.js';
+import { codeTables } from './packed-words.js';
 import { type OrientedView, Parameters, partOfInner } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
+import { QUAD, turnedPart } from './quads.js';
 
 /**
  * The kernel of a product of which all matrices are read and written four neighbours at once. A workgroup computes a BM x BN
@@ -50,10 +51,6 @@ export function vectorProductKernel(launch: Launch): Kernel {
   return new VectorProduct(launch, productIn(launch)).kernel();
 }
 
-/** Places in a vector. */
-export const QUAD = [0, 1, 2, 3] as const;
-/** Four numbers of a vector. */
-export const fourOf = <T>(of: (place: Quarter) => T): readonly [T, T, T, T] => [of(0), of(1), of(2), of(3)];
 /** Invocations whose vectors workgroup memory gives at once. */
 const TOGETHER = 8;
 /** From an element to the vector of which it is the first. */
@@ -85,6 +82,7 @@ class VectorProduct {
   /** first row, and first vector of a row, of the invocation within the tile */
   readonly #tileRow = ref('u32', 'tile_row');
   readonly #tileCol = ref('u32', 'tile_col');
+  readonly #packed: PackedVectors[] = [];
   #turns = false;
 
   constructor(
@@ -166,6 +164,7 @@ class VectorProduct {
       registers('col_a', 1, own),
       registers('row_b', VECTOR * this.#across, own),
       ...(this.#turns ? [registers('quad', VECTOR)] : []),
+      ...keptWords(this.#packed),
     ];
   }
 
@@ -177,85 +176,65 @@ class VectorProduct {
     const readA = this.#params.operand(a, this.#rows, length, this.#row0);
     const n = `${index}`;
     const { share, from, end } = partOfInner(this.work.parts, length, n);
-    const stageB = this.#stagingB(`b${n}`, b, length, end);
+    const tilesB = this.#tilesB(`b${n}`, b, length, end);
+    const { stretch } = tilesB;
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
       ...share,
-      loop(`k0_${n}`, from, end, u32(BK), (k0) => [
-        this.#stage(
-          `a${n}`,
-          'tile_a',
-          readA,
-          { height: BM, width: BK, i0: this.#row0, j0: k0, pitch: this.#pitchA },
-          this.#rows,
-          end,
-        ),
-        stageB(k0),
-        barrier,
-        ...(this.#schedule.halfSums ? this.#multiplyHalves(n) : [this.#multiply(n)]),
-        barrier,
-      ]),
+      loop(`k0_${n}`, from, end, u32(stretch), (k0) => {
+        const tiles = (k: U32, nth: U32): Stmt[] => [
+          this.#stage(
+            `a${n}`,
+            'tile_a',
+            readA,
+            { height: BM, width: BK, i0: this.#row0, j0: k, pitch: this.#pitchA },
+            this.#rows,
+            end,
+          ),
+          tilesB.tile(k, nth),
+          barrier,
+          ...(this.#schedule.halfSums ? this.#multiplyHalves(n) : [this.#multiply(n)]),
+          barrier,
+        ];
+        if (stretch === BK) return [...tilesB.bring(k0), ...tiles(k0, u32(0))];
+        // what was loaded at once is several tiles
+        return [
+          ...tilesB.bring(k0),
+          loop(`nth_${n}`, u32(0), u32(stretch / BK), u32(1), (nth) =>
+            tiles(add(k0, mul(nth, u32(BK))), nth),
+          ),
+        ];
+      }),
     ];
   }
 
-  /** What copies the second operand's tile from an element of the inner dimension on. */
-  #stagingB(name: string, b: Operand, length: U32, end: U32): (k0: U32) => Stmt {
+  /** How the second operand's tiles come to workgroup memory. */
+  #tilesB(name: string, b: Operand, length: U32, end: U32): TilesB {
     const { BN, BK } = this.#schedule;
-    const { packed } = b.matrix;
-    if (packed) {
-      const words = new PackedWords(this.#params.packed(b.matrix, packed), packed);
-      return (k0) =>
-        b.transposed ? this.#wordsOfColumns(name, words, k0) : this.#wordsOfRows(name, words, k0);
+    if (b.matrix.packed) {
+      const tiles = new PackedVectors(name, this.#params, b, this.#schedule, {
+        lane: this.#lane,
+        threads: this.#threads,
+        col0: this.#col0,
+        pitch: this.#pitchB,
+      });
+      this.#packed.push(tiles);
+      return tiles;
     }
     const read = this.#params.operand(b, length, this.#cols, this.#row0);
-    return (k0) =>
-      this.#stage(
-        name,
-        'tile_b',
-        read,
-        { height: BK, width: BN, i0: k0, j0: this.#col0, pitch: this.#pitchB },
-        end,
-        this.#cols,
-      );
-  }
-
-  /** Unpacks words of which the numbers lie along the columns. */
-  #wordsOfRows(name: string, words: PackedWords, k0: U32): Stmt {
-    const { BN, BK } = this.#schedule;
-    const across = u32(BN / words.each);
-    return loop(`e_${name}`, this.#lane, u32((BK * BN) / words.each), u32(this.#threads), (e) => {
-      const [i, j] = [div(e, across), mod(e, across)];
-      const first = add(mul(i, u32(this.#pitchB)), mul(j, u32(words.each / VECTOR)));
-      return [
-        ...words.load(name, [add(k0, i), add(this.#col0, mul(j, u32(words.each)))]),
-        ...Array.from({ length: words.each / VECTOR }, (_, v) =>
-          poke('tile_b', add(first, u32(v)), vector(fourOf((c) => words.number(name, VECTOR * v + c)))),
+    return {
+      stretch: BK,
+      bring: () => [],
+      tile: (k0) =>
+        this.#stage(
+          name,
+          'tile_b',
+          read,
+          { height: BK, width: BN, i0: k0, j0: this.#col0, pitch: this.#pitchB },
+          end,
+          this.#cols,
         ),
-      ];
-    });
-  }
-
-  /** Unpacks four words of neighbouring columns, of which the numbers lie along the inner dimension. */
-  #wordsOfColumns(name: string, words: PackedWords, k0: U32): Stmt {
-    const { BN, BK } = this.#schedule;
-    const deep = u32(BK / words.each);
-    const all = (BK / words.each) * (BN / VECTOR);
-    return loop(`e_${name}`, this.#lane, u32(all), u32(this.#threads), (e) => {
-      const [i, j] = [mod(e, deep), div(e, deep)];
-      const inner = mul(i, u32(words.each));
-      return [
-        ...QUAD.flatMap((c) =>
-          words.load(`${name}_${c}`, [add(this.#col0, add(mul(j, u32(VECTOR)), u32(c))), add(k0, inner)]),
-        ),
-        ...Array.from({ length: words.each }, (_, n) =>
-          poke(
-            'tile_b',
-            add(mul(add(inner, u32(n)), u32(this.#pitchB)), j),
-            vector(fourOf((c) => words.number(`${name}_${c}`, n))),
-          ),
-        ),
-      ];
-    });
+    };
   }
 
   /** Copies a height x width tile into workgroup memory, zero where the matrix ends. */
@@ -355,9 +334,3 @@ class VectorProduct {
     ]);
   }
 }
-
-/** What four vectors of a register array have at one place. */
-export const turnedPart = (array: string, at: 0 | 1 | 2 | 3) => {
-  const [a, b, c, d] = QUAD.map((k) => part(peek4(array, u32(k)), at));
-  return vector([a!, b!, c!, d!]);
-};

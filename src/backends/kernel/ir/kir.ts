@@ -8,8 +8,8 @@ import type { SubgroupExpr } from './subgroups.js';
 import type { FragmentDecl, UnitStmt } from './units.js';
 import type { MapParam, RingDecl, WarpgroupStmt } from './warpgroups.js';
 
-/** Type of a value in registers; `f32x4`: a vector of four, `f16x4` of four halves, of which each operation rounds. */
-export type KType = 'f32' | 'f32x4' | 'f16x4' | 'u32' | 'bool';
+/** Type of a value in registers; `f32x4`: a vector of four, `f16x4` of four halves, of which each operation rounds, `u32x4` of four words. */
+export type KType = 'f32' | 'f32x4' | 'f16x4' | 'u32' | 'u32x4' | 'bool';
 /** Type of an element in a buffer; u8: a byte, as a whole number. */
 export type Storage = 'f32' | 'f16' | 'bf16' | 'u32' | 'u8';
 
@@ -17,6 +17,7 @@ export type F32 = Expr<'f32'>;
 export type F32x4 = Expr<'f32x4'>;
 export type F16x4 = Expr<'f16x4'>;
 export type U32 = Expr<'u32'>;
+export type U32x4 = Expr<'u32x4'>;
 export type Bool = Expr<'bool'>;
 
 export type Unary = 'exp' | 'sqrt' | 'abs';
@@ -32,6 +33,9 @@ export interface View {
   /** elements from one index of an axis to the next */
   readonly strides: readonly U32[];
 }
+
+/** Whether a value of a type, and so an element of memory that it is, is a vector. */
+export const isVector = (type: KType): boolean => type === 'f32x4' || type === 'f16x4' || type === 'u32x4';
 
 /** The place of a number in a vector. */
 export type Quarter = 0 | 1 | 2 | 3;
@@ -50,7 +54,9 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
   /** a vector of four numbers, of one number four times, and one number of a vector */
   | { readonly e: 'vector'; readonly of: readonly [F32, F32, F32, F32] }
   | { readonly e: 'splat'; readonly of: F32 }
-  | { readonly e: 'part'; readonly of: F32x4; readonly at: Quarter }
+  | { readonly e: 'part'; readonly of: F32x4 | U32x4; readonly at: Quarter }
+  /** four words with the second first, and the first last */
+  | { readonly e: 'turned'; readonly of: U32x4 }
   /** one number of a vector of halves, four times */
   | { readonly e: 'spread'; readonly of: F16x4; readonly at: Quarter }
   | { readonly e: 'cast'; readonly of: Expr }
@@ -64,7 +70,12 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
 export type Stmt =
   | { readonly s: 'let' | 'var'; readonly name: string; readonly init: Expr }
   | { readonly s: 'assign'; readonly name: string; readonly value: Expr }
-  | { readonly s: 'poke'; readonly array: string; readonly index: U32; readonly value: F32 | F32x4 | F16x4 }
+  | {
+      readonly s: 'poke';
+      readonly array: string;
+      readonly index: U32;
+      readonly value: F32 | F32x4 | F16x4 | U32;
+    }
   | {
       readonly s: 'store';
       readonly view: View;
@@ -116,7 +127,7 @@ export interface UniformParam {
 
 /**
  * An array of f32, or of a narrower type: a `poke` rounds to it. `register` arrays belong to
- * an invocation, are zero at first and are indexed by constants only; those of u32 hold words of packed numbers.
+ * an invocation, are zero at first and are indexed by constants only; arrays of u32 hold words of packed numbers.
  */
 export interface ArrayDecl {
   readonly name: string;
@@ -225,6 +236,9 @@ export const spread = (of: F16x4, at: Quarter): F16x4 => ({ type: 'f16x4', e: 's
 export const widened = (of: F16x4): F32x4 => ({ type: 'f32x4', e: 'cast', of });
 export const NO_HALVES: F16x4 = { type: 'f16x4', e: 'lit', value: 0 };
 export const part = (of: F32x4, at: Quarter): F32 => ({ type: 'f32', e: 'part', of, at });
+export const turned = (of: U32x4): U32x4 => ({ type: 'u32x4', e: 'turned', of });
+/** One word of four. */
+export const wordOf = (of: U32x4, at: Quarter): U32 => ({ type: 'u32', e: 'part', of, at });
 export const call = (fn: Unary, of: F32): F32 => ({ type: 'f32', e: 'call', fn, of });
 export const lt = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>): Bool => ({
   type: 'bool',
@@ -266,10 +280,19 @@ export const loadIndex = (view: View, at: readonly U32[], mask: Bool): U32 => ({
   at,
   mask,
 });
+/** Four words at once. */
+export const loadWords = (view: View, at: readonly U32[], mask: Bool): U32x4 => ({
+  type: 'u32x4',
+  e: 'load',
+  view,
+  at,
+  mask,
+});
 export const peek = (array: string, index: U32): F32 => ({ type: 'f32', e: 'peek', array, index });
+export const peekWord = (array: string, index: U32): U32 => ({ type: 'u32', e: 'peek', array, index });
 
 export const define = (name: string, init: Expr): Stmt => ({ s: 'let', name, init });
-export const poke = (array: string, index: U32, value: F32 | F32x4 | F16x4): Stmt => ({
+export const poke = (array: string, index: U32, value: F32 | F32x4 | F16x4 | U32): Stmt => ({
   s: 'poke',
   array,
   index,
@@ -347,6 +370,7 @@ export function operands(expr: Expr): readonly Expr[] {
     case 'cast':
     case 'splat':
     case 'part':
+    case 'turned':
     case 'spread':
     case 'subgroupAdd':
       return [expr.of];

@@ -43,7 +43,7 @@ export function legalise(kernel: Kernel): Kernel {
       (_, index): Stmt => ({
         s: 'var',
         name: `${name}_${index}`,
-        init: !vector ? f32(0) : elem === 'f16' ? NO_HALVES : splat(f32(0)),
+        init: !vector ? (elem === 'u32' ? u32(0) : f32(0)) : elem === 'f16' ? NO_HALVES : splat(f32(0)),
       }),
     ),
   );
@@ -167,6 +167,7 @@ class Rewriter {
       case 'splat':
         return { ...expr, of: this.expr(expr.of, known) };
       case 'part':
+      case 'turned':
       case 'spread':
         return { ...expr, of: this.expr(expr.of, known) } as Expr;
       case 'call':
@@ -199,6 +200,7 @@ class Rewriter {
 /** What a load reads where its mask does not hold. */
 function nothing({ type }: Expr): Expr {
   if (type === 'f32x4') return splat(f32(0));
+  if (type === 'u32x4') return { type, e: 'lit', value: 0 };
   return type === 'f32' ? f32(0) : u32(0);
 }
 

@@ -3,6 +3,7 @@ import { brokenRule } from '../../codes/kernel-ir.js';
 import type { DeviceProfile } from '../model/types.js';
 import {
   type Expr,
+  isVector,
   type Kernel,
   type KType,
   neighbour,
@@ -44,6 +45,7 @@ import type { WarpgroupStmt } from './warpgroups.js';
  *  - vector: so do four, from a multiple of four on, in rows that are multiples of four long; a buffer or an array is accessed in vectors,
  *    or element by element;
  *  - half: halves are of arrays of float16, and are written to such;
+ *  - word: words of packed numbers are of arrays of u32, and nothing else is;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
  *  - subgroup: a subgroup operation is the whole value of a variable or an element, of f32 where it is a sum, and all
  *    invocations of a workgroup execute it;
@@ -137,7 +139,7 @@ class Verifier {
       case 'store':
         this.#expr(stmt.value);
         if (stmt.mask) this.#expr(stmt.mask);
-        this.#access(stmt.view, stmt.at, conjuncts(stmt.mask), 'write', stmt.value.type === 'f32x4');
+        this.#access(stmt.view, stmt.at, conjuncts(stmt.mask), 'write', isVector(stmt.value.type));
         if (stmt.next) this.#pair(stmt, stmt.next);
         return;
       case 'if':
@@ -275,7 +277,7 @@ class Verifier {
         }
         return;
       case 'load':
-        this.#access(expr.view, expr.at, conjuncts(expr.mask), 'read', expr.type === 'f32x4');
+        this.#access(expr.view, expr.at, conjuncts(expr.mask), 'read', isVector(expr.type));
         return;
       case 'peek':
         this.#element(expr.array, expr.index, null, expr.type);
@@ -351,7 +353,7 @@ class Verifier {
 
   /** An element that is written, or read where no value is given. */
   #element(name: string, index: U32, value: Expr | null, type: KType): void {
-    const vector = type === 'f32x4' || type === 'f16x4';
+    const vector = isVector(type);
     if (value) this.#expr(index);
     const array = this.kernel.arrays.find((decl) => decl.name === name);
     if (!array) {
@@ -361,6 +363,8 @@ class Verifier {
     if ((array.vector ?? false) !== vector)
       this.#broken('vector', `${name} is ${array.vector ? '' : 'not '}of vectors`);
     if (type === 'f16x4' && array.elem !== 'f16') this.#broken('half', `${name} is not of float16`);
+    if ((type === 'u32') !== (array.elem === 'u32'))
+      this.#broken('word', `${name} is ${array.elem === 'u32' ? '' : 'not '}of words`);
     if (!this.#below(index, u32(array.size), []))
       this.#broken('in range', `an index of ${name}, of ${array.size}`);
     if (array.space === 'register') {

@@ -1,3 +1,4 @@
+import { packedAtOnce } from '../plan/vectors.js';
 import type {
   EinsumWork,
   Extent,
@@ -48,7 +49,8 @@ function partsOf(
   if (warps === 0 && stages === 1)
     return segments.map(({ inner, b }) => {
       // a part begins with a word, or with a vector
-      const least = b.matrix.packed ? 32 / b.matrix.packed.bits : gemv ? 4 : 1;
+      const { packed } = b.matrix;
+      const least = packed ? (gemv ? packedAtOnce(packed) : 32 / packed.bits) : gemv ? 4 : 1;
       const share = least * Math.ceil(n(inner) / (parts * least));
       return (k: number) => Math.floor(k / share);
     });

@@ -84,7 +84,7 @@ export function einsumLaunch(
 function problemOf(target: Target, wanted: ProductRequest): Problem {
   const { family, rows, cols, segments, widen } = wanted;
   const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
-  const packed = segments.find(({ b }) => b.matrix.packed)?.b;
+  const packed = segments.flatMap(({ b }) => (b.matrix.packed ? [{ ...b, how: b.matrix.packed }] : []));
   return {
     family,
     dtype: roundingOf(target, wanted) ? 'tf32' : operandType(segments),
@@ -92,8 +92,14 @@ function problemOf(target: Target, wanted: ProductRequest): Problem {
     cols: n(cols),
     inner: segments.reduce((sum, segment) => sum + n(segment.inner), 0),
     ...(widen ? { widen: widen.rank } : {}),
-    ...(packed
-      ? { packed: { along: packed.transposed ? 'inner' : 'cols', tableBytes: codeTableBytes(segments) } }
+    ...(packed.length > 0
+      ? {
+          packed: {
+            along: packed[0]!.transposed ? 'inner' : 'cols',
+            how: packed.map(({ how }) => how),
+            tableBytes: codeTableBytes(segments),
+          },
+        }
       : {}),
     vectors: allInVectors({ ...wanted, epilogue: { ...PLAIN, ...wanted.epilogue }, parts: 1 }),
   };

@@ -6,11 +6,12 @@ import type {
   EinsumWork,
   Family,
   KernelDtype,
+  Packed,
   ScheduleRow,
   TileSchedule,
 } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
-import { VECTOR } from './vectors.js';
+import { VECTOR, wordBytes } from './vectors.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
 /** Lengths of a problem, by which a shape class is found. */
@@ -25,8 +26,12 @@ export interface Problem {
   readonly widen?: number;
   /** all matrices can be read and written in vectors */
   readonly vectors?: boolean;
-  /** operands are packed: along which axis of the product their words lie, and the bytes of the tables that they are looked up in */
-  readonly packed?: { readonly along: 'inner' | 'cols'; readonly tableBytes: number };
+  /** operands are packed: along which axis of the product their words lie, how each is, and the bytes of the tables that they are looked up in */
+  readonly packed?: {
+    readonly along: 'inner' | 'cols';
+    readonly how: readonly Packed[];
+    readonly tableBytes: number;
+  };
 }
 
 export interface Picked {
@@ -152,6 +157,9 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
   if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
     reasons.push(`tiles are not divided by vectors of ${vec}`);
   }
+  const words = schedule.gemv ? [] : (problem.packed?.how ?? []).map(({ bits }) => 32 / bits);
+  const wordless = words.find((each) => (problem.packed!.along === 'inner' ? BK : BN) % each !== 0);
+  if (wordless) reasons.push(`rows of its tiles have no whole words of ${wordless} packed numbers`);
   if (schedule.splitK > 1 && problem.family !== 'skinnyT') reasons.push('only sums over tokens are split');
   if (ofWarpgroups(schedule) && !device.features.includes('wgmma')) reasons.push('warpgroups are for sm_90a');
   const threads = invocations(schedule);
@@ -250,8 +258,11 @@ export function workgroupBytes(
   const size = warps > 0 && dtype !== 'tf32' ? ELEMENT_BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
   // tiles of vectors are padded along the inner dimension instead
-  const ofVectors = vec === 4 && warps === 0 ? BM * (BK + pad) + BK * (BN + pad) : 0;
-  return Math.max(stages * BK * (BM + BN + 2 * pad), ofVectors) * size + extra + tables;
+  const inVectors = vec === 4 && warps === 0;
+  const ofVectors = inVectors ? BM * (BK + pad) + BK * (BN + pad) : 0;
+  const words =
+    inVectors && packed ? Math.max(...packed.how.map((how) => wordBytes({ BN, BK }, how, packed.along))) : 0;
+  return Math.max(stages * BK * (BM + BN + 2 * pad), ofVectors) * size + extra + tables + words;
 }
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */

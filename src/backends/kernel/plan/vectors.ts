@@ -1,4 +1,4 @@
-import type { Extent, Launch, MatrixRef, Operand, Product, TileSchedule } from '../model/types.js';
+import type { Extent, Launch, MatrixRef, Operand, Packed, Product, TileSchedule } from '../model/types.js';
 
 /** Numbers of a vector. */
 export const VECTOR = 4 as const;
@@ -8,6 +8,51 @@ export const eightsOf = (length: number): 8 | 1 => (length % 8 === 0 ? 8 : 1);
 
 /** The same where they are multiples of four. */
 export const foursOf = (length: number): 4 | 1 => (length % VECTOR === 0 ? VECTOR : 1);
+
+/** Bits that are loaded at once. */
+const [WIDE, WORD] = [128, 32] as const;
+
+/** Numbers of a packed matrix that are loaded at once: as many as 16 bytes hold, where blocks have whole ones, or those of a word. */
+export function packedAtOnce({ bits, block }: Pick<Packed, 'bits' | 'block'>): number {
+  const wide = WIDE / bits;
+  return block % wide === 0 ? wide : WORD / bits;
+}
+
+/** Whether words of a packed matrix are loaded four at once. */
+export const wordsByFours = (packed: Pick<Packed, 'bits' | 'block'>): boolean =>
+  packedAtOnce(packed) === WIDE / packed.bits;
+
+/** Words that a workgroup keeps, four of a block at a time: their number, and how much of the inner dimension they are of. */
+export interface WordStretch {
+  readonly inner: number;
+  readonly fours: number;
+}
+
+/**
+ * What a workgroup loads of a packed operand at once for tiles in vectors: 16 bytes along the inner dimension are several tiles where these are short. Null where a
+ * tile has no whole ones: words are loaded one by one then.
+ */
+export function wordStretch(
+  { BN, BK }: Pick<TileSchedule, 'BN' | 'BK'>,
+  packed: Pick<Packed, 'bits' | 'block'>,
+  along: 'inner' | 'cols',
+): WordStretch | null {
+  const each = packedAtOnce(packed);
+  if (!wordsByFours(packed)) return null;
+  if (along === 'cols') return BN % each === 0 ? { inner: BK, fours: (BK * BN) / each } : null;
+  const inner = Math.max(BK, each);
+  return inner % BK === 0 && inner % each === 0 ? { inner, fours: (BN * inner) / each } : null;
+}
+
+/** Bytes of workgroup memory for the words of a stretch, and for a scale and a zero point of each four of them. */
+export function wordBytes(
+  tile: Pick<TileSchedule, 'BN' | 'BK'>,
+  packed: Pick<Packed, 'bits' | 'block' | 'zeros'>,
+  along: 'inner' | 'cols',
+): number {
+  const fours = wordStretch(tile, packed, along)?.fours ?? 0;
+  return fours * (WIDE / 8 + 4 + (packed.zeros ? 4 : 0));
+}
 
 const whole = (extent: Extent): boolean => typeof extent === 'number' && extent % VECTOR === 0;
 

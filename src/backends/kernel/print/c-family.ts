@@ -1,4 +1,13 @@
-import { type Expr, flatIndex, type KType, quarter, type Stmt, type U32, type View } from '../ir/kir.js';
+import {
+  type Expr,
+  flatIndex,
+  isVector,
+  type KType,
+  quarter,
+  type Stmt,
+  type U32,
+  type View,
+} from '../ir/kir.js';
 import type { UnitStmt } from '../ir/units.js';
 import type { WarpgroupStmt } from '../ir/warpgroups.js';
 
@@ -18,6 +27,8 @@ export interface Spelling {
   peek(array: string, index: string, type: KType): string;
   /** a vector of four numbers, or of one number four times */
   vector(of: readonly string[]): string;
+  /** four words, each in the place before its own */
+  turned(of: string): string;
   /** a vector of halves that are all one */
   halves(of: string): string;
   /** writes an element, or a pair from an even place on */
@@ -128,7 +139,7 @@ export class CFamily {
   /** The place of an element, or of a vector, in its buffer. */
   #index(view: View, at: readonly U32[], { type }: Expr): string {
     const index = flatIndex(view, at);
-    return this.text(type === 'f32x4' ? quarter(index) : index);
+    return this.text(isVector(type) ? quarter(index) : index);
   }
 
   text(expr: Expr): string {
@@ -182,6 +193,8 @@ export class CFamily {
         return [spelling.vector([this.text(expr.of)]), ATOM];
       case 'part':
         return [`${this.#part(expr.of, ATOM)}.${'xyzw'[expr.at]}`, ATOM];
+      case 'turned':
+        return [spelling.turned(this.#part(expr.of, ATOM)), ATOM];
       case 'spread':
         return [spelling.halves(`${this.#part(expr.of, ATOM)}.${'xyzw'[expr.at]}`), ATOM];
       case 'subgroup':

@@ -19,7 +19,14 @@ import { launchBytes, sharedPlaces } from './shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
-const TYPES = { f32: 'float', f32x4: 'float4', f16x4: '__half4', u32: 'unsigned', bool: 'bool' } as const;
+const TYPES = {
+  f32: 'float',
+  f32x4: 'float4',
+  f16x4: '__half4',
+  u32: 'unsigned',
+  u32x4: 'uint4',
+  bool: 'bool',
+} as const;
 const ELEMENTS = {
   f32: 'float',
   f16: '__half',
@@ -166,6 +173,7 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
     peek: (array, index) => `${array}[${index}]`,
     // kernels with vectors are refused
     vector: (of) => `make_float4(${of.join(', ')})`,
+    turned: (of) => `make_uint4(${[...'yzwx'].map((at) => `${of}.${at}`).join(', ')})`,
     halves: (of) => `make_half4(${of})`,
     write: (buffer, index, value, next) => {
       if (next !== undefined) {

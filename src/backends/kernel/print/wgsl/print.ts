@@ -7,6 +7,8 @@ import { usesSubgroups } from '../../ir/subgroups.js';
 import { CFamily, type Spelling } from '../c-family.js';
 
 const AXES = ['x', 'y', 'z'] as const;
+/** Names of types that are vectors. */
+const VECTORS: Readonly<Record<string, string>> = { f32x4: 'vec4f', f16x4: 'vec4h', u32x4: 'vec4u' };
 /** Words that WGSL reserves or that this printer uses; a buffer of such a name gets an underscore. */
 const TAKEN = new Set([
   'main',
@@ -95,9 +97,10 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
   return {
     literal: (type, value) => {
       if (type === 'f16x4') return `vec4h(${f32Text(value)})`;
+      if (type === 'u32x4') return `vec4u(${value}u)`;
       return type === 'u32' ? `${value}u` : type === 'f32' ? f32Text(value) : value ? 'true' : 'false';
     },
-    type: (type) => (type === 'f32x4' ? 'vec4f' : type === 'f16x4' ? 'vec4h' : type),
+    type: (type) => VECTORS[type] ?? type,
     id: (of, axis) => `${of}.${AXES[axis]}`,
     uniform: (name) => `uniforms.${name}`,
     fma: (a, b, c) => `fma(${a}, ${b}, ${c})`,
@@ -112,6 +115,7 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
     peek: (array, index, type) =>
       type === 'f16x4' ? `${array}[${index}]` : widened(array, `${array}[${index}]`),
     vector: (of) => `vec4f(${of.join(', ')})`,
+    turned: (of) => `${of}.yzwx`,
     halves: (of) => `vec4h(${of})`,
     write: (buffer, index, value, next) => {
       if (next !== undefined) absent({ s: 'pair' });
