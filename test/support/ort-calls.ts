@@ -30,12 +30,13 @@ export function operators(
   tokens: number,
   rounding: UnitRounding | null = null,
   dtype: KernelDtype = 'f32',
+  architectures: readonly string[] = ['sm_80'],
 ): readonly EmittedFile[] {
   const plan = choose(contract(model), {
     ...{ device, tokens, purpose: 'train', dtype },
     ...(rounding ? { rounding } : {}),
   });
-  return cudaHost(plan, ['sm_80']);
+  return cudaHost(plan, architectures);
 }
 
 /** A layer whose operators are called. */
@@ -73,7 +74,7 @@ export interface Calls {
   readonly expected: readonly { readonly name: string; readonly data: Float64Array }[];
 }
 
-/** Inputs of operators: float32 that the model rounds to the type of the layer, which they have exactly already. */
+/** Inputs of operators: float16 as it is; float32, which of bfloat16 the model rounds to the type of the layer, which they have exactly already. */
 class Calling {
   readonly graph = new Graph('calls');
   readonly model = new Model(this.graph);
@@ -94,11 +95,14 @@ class Calling {
     const k = this.inputs.length;
     const dtype = factor ? 'f32' : this.dtype;
     const count = shape.reduce((a, b) => a * b, 1);
-    const data = toF64(new MemoryTensor(dtype, shape, encodeFloats(dtype, values(count, 10 + k))));
-    this.feeds[`i${k}`] = { extents: shape, data: Float32Array.from(data) };
+    const bytes = encodeFloats(dtype, values(count, 10 + k));
+    const data = toF64(new MemoryTensor(dtype, shape, bytes));
     this.given.push({ shape, data: Float64Array.from(data) });
-    const value = this.graph.addInput(`i${k}`, tensorType('f32', shape));
-    this.inputs.push(dtype === 'f32' ? value : this.#cast(value, dtype, `i${k}/${dtype}`));
+    // the runtime has no kernels of bfloat16 on a CPU, and takes no inputs either
+    const own = dtype === 'f16' ? new Uint16Array(Uint8Array.from(bytes).buffer) : Float32Array.from(data);
+    this.feeds[`i${k}`] = { extents: shape, data: own };
+    const value = this.graph.addInput(`i${k}`, tensorType(dtype === 'f16' ? 'f16' : 'f32', shape));
+    this.inputs.push(dtype === 'bf16' ? this.#cast(value, dtype, `i${k}/${dtype}`) : value);
   }
 
   /** Calls the function; outputs come back as float32. */

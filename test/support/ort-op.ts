@@ -47,16 +47,25 @@ export interface BuiltOperators {
 
 const WARNINGS = ['-Wall', '-Wextra', '-I', '.'];
 
-/** Builds the emitted operators as a library for the CPU, under the checks for undefined behaviour where `checked`. */
-export function buildOperators(all: readonly EmittedFile[], checked = false): BuiltOperators {
-  const { files, sources } = operatorFiles(all);
+/**
+ * Builds the emitted operators as a library for the CPU, under the checks for undefined behaviour where `checked`, with the kernels
+ * for `warpgroups`, or without them.
+ */
+export function buildOperators(
+  all: readonly EmittedFile[],
+  { checked = false, warpgroups = false }: { readonly checked?: boolean; readonly warpgroups?: boolean } = {},
+): BuiltOperators {
+  const { files, sources: written } = operatorFiles(all);
+  const sources = written.filter((path) => warpgroups || !path.endsWith('_warpgroups.cu'));
   const text = [
     '#include <cuda_runtime.h>',
     ...sources.map((path) => `#include "${path}"`),
     'LOTRC_EXPORT long launches() { return shim_launches; }',
+    'LOTRC_EXPORT long grouped() { return shim_rings; }',
     '',
   ].join('\n');
-  const shared = ['-shared', '-fPIC', '-static-libubsan', '-DLOTRC_ORT_CPU', '-Wno-unused-function'];
+  const defined = ['-DLOTRC_ORT_CPU', ...(warpgroups ? ['-DLOTRC_SM90A'] : [])];
+  const shared = ['-shared', '-fPIC', '-static-libubsan', ...defined, '-Wno-unused-function'];
   const library = compiled(
     'g++',
     [...files, { path: 'all.cpp', text }],
@@ -91,16 +100,22 @@ export function runWith(
   return status === 0 ? values() : said;
 }
 
-/** Runs a model with operators registered twice; how many kernels are launched by making the session, and in each run. */
+/**
+ * Runs a model with operators registered twice, first on other numbers in other memory; how many kernels are launched by making the
+ * session and in each run, and whether warpgroups ran some.
+ */
 export function runTwice(
   built: BuiltOperators,
   model: string,
   feeds: Readonly<Record<string, Feed>>,
   outputs: readonly string[],
-): { readonly values: Float32Array; readonly launches: readonly number[] } {
-  const { status, said, values } = run(built, true, model, feeds, outputs, { ...process.env, TWICE: '1' });
+  env: Readonly<Record<string, string>> = {},
+): { readonly values: Float32Array; readonly launches: readonly number[]; readonly warpgroups: boolean } {
+  const own = { ...process.env, ...env, TWICE: '1' };
+  const { status, said, values } = run(built, true, model, feeds, outputs, own);
   if (status !== 0) throw new Error(said);
-  return { values: values(), launches: said.trim().split(' ').map(Number) };
+  const [grouped, ...launches] = said.trim().split(' ').map(Number).reverse();
+  return { values: values(), launches: launches.reverse(), warpgroups: grouped! > 0 };
 }
 
 function run(

@@ -82,7 +82,7 @@ const MORE: typeof CASES = [
 
 /** The library for the layer of a case. */
 const built = (one: Case = BASE): BuiltOperators =>
-  buildOperators(operators(layerModel(one), one.tokens, one.rounding), one === BASE);
+  buildOperators(operators(layerModel(one), one.tokens, one.rounding), { checked: one === BASE });
 
 /** A model in a file of its own. */
 function written(model: Model): string {

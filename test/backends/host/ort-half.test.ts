@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { attrInt } from '../../../src/ir/attr.js';
 import { GraphBuilder } from '../../../src/ir/builder.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
@@ -14,7 +15,7 @@ import { inferShapes } from '../../../src/passes/infer-shapes.js';
 import { inlineCalls } from '../../../src/passes/inline/inline.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { hasCompiler } from '../../support/compilers.js';
-import { compileLibrary } from '../../support/cuda-host.js';
+import { compileLibrary, ofEachKind } from '../../support/cuda-host.js';
 import { evaluateGraph } from '../../support/evaluate.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { values } from '../../support/kernel-cases.js';
@@ -27,7 +28,13 @@ import {
   layerModel,
   operators,
 } from '../../support/ort-calls.js';
-import { type BuiltOperators, buildOperators, operatorFiles, runWith } from '../../support/ort-op.js';
+import {
+  type BuiltOperators,
+  buildOperators,
+  operatorFiles,
+  runTwice,
+  runWith,
+} from '../../support/ort-op.js';
 import { sharedDir } from '../../support/shared.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-ort-half-'));
@@ -36,7 +43,12 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 /** What is kept in 16 bits is rounded several times on the way. */
 const BOUNDS = { f16: 2e-3, bf16: 1e-2 } as const;
 
-type Case = LayerCase & { readonly dtype: 'f16' | 'bf16'; readonly tokens: number };
+type Case = LayerCase & {
+  readonly dtype: 'f16' | 'bf16';
+  readonly tokens: number;
+  /** as on a device that has them */
+  readonly warpgroups?: true;
+};
 const BASE: Case = {
   spec: LOTR,
   rank: 3,
@@ -46,6 +58,11 @@ const BASE: Case = {
   tokens: 6,
   dtype: 'f16',
   masks: [0b11111, 0b00011, 0b00100],
+};
+/** Widths that the copy engine takes, and rows that tiles do not divide. */
+const GROUPED: Case = {
+  ...BASE,
+  ...{ rank: 8, inn: 72, out: 104, rows: [3, 67], tokens: 300, masks: [0b11111], warpgroups: true },
 };
 const CASES: readonly (readonly [string, Case])[] = [
   ['lotr in float16', BASE],
@@ -59,15 +76,32 @@ const MORE: typeof CASES = [
   ],
   ['lotr in float16, a rank wider than a tile', { ...BASE, rank: 37, inn: 48, out: 41, rows: [7] }],
   ['lora in float16', { ...BASE, spec: LORA, rank: 4, masks: [0b1111, 0b0100, 0b0001] }],
+  ['lotr in bfloat16 on warpgroups', { ...GROUPED, dtype: 'bf16', rows: [1], rank: 16 }],
+  [
+    'lora in float16 on warpgroups, W stored as (out, in)',
+    { ...GROUPED, spec: LORA, stored: true, rows: [301], masks: [0b1111] },
+  ],
 ];
+const BOTH = ['sm_90a', 'sm_80'];
 
-/** Outputs of the library and of the bodies, and how far they are from float64. */
-function run(built: BuiltOperators, registered: boolean, { model, feeds, expected }: Calls) {
+/** A model of calls in a file of its own. */
+function fileOf({ model }: Calls): string {
   const file = join(mkdtempSync(join(scratch, 'calls-')), 'calls.onnx');
   writeFileSync(file, encodeModel(model));
-  const names = expected.map(({ name }) => name);
-  const got = runWith(built, registered, file, feeds, names);
+  return file;
+}
+
+const namesOf = ({ expected }: Calls) => expected.map(({ name }) => name);
+
+/** Outputs of the library and of the bodies, and how far they are from float64. */
+function run(built: BuiltOperators, registered: boolean, calls: Calls) {
+  const got = runWith(built, registered, fileOf(calls), calls.feeds, namesOf(calls));
   if (typeof got === 'string') throw new Error(got);
+  return { got, errors: errorsOf(got, calls) };
+}
+
+/** How far outputs are from float64, by their names. */
+function errorsOf(got: Float32Array, { expected }: Calls) {
   let at = 0;
   const errors = expected.map(({ name, data }) => {
     const own = got.subarray(at, at + data.length);
@@ -79,15 +113,43 @@ function run(built: BuiltOperators, registered: boolean, { model, feeds, expecte
     return [name, relativeError(own, data)] as const;
   });
   expect(at).toBe(got.length);
-  return { got, errors };
+  return errors;
+}
+
+/** Whether it throws or answers yes. */
+function refused(wrong: () => boolean): boolean {
+  try {
+    return wrong();
+  } catch {
+    return true;
+  }
+}
+
+/** A library whose faults are switched on by a number in the environment, so that it is compiled once. */
+function withFaults(library: readonly EmittedFile[], faults: readonly (readonly [string, string])[]) {
+  return library.map(({ path, text }) => {
+    if (path !== 'ort/operators.cu') return { path, text };
+    const switched = faults.reduce((all, [from, to], index) => {
+      expect(all.split(from).length, from).toBeGreaterThan(1);
+      return all.replaceAll(from, to.replaceAll('FAULT', `fault(${index})`));
+    }, text);
+    const fault = `#include <cstdlib>
+static bool fault(int number) {
+  const char *on = std::getenv("FAULT");
+  return on && std::atoi(on) == number;
+}
+`;
+    return { path, text: fault + switched };
+  });
 }
 
 describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
   '16-bit operators in ONNX Runtime',
   () => {
     const agrees = (_: string, one: Case) => {
-      const library = operators(layerModel(one), one.tokens, null, one.dtype);
-      const built = buildOperators(library);
+      const { warpgroups = false } = one;
+      const library = operators(layerModel(one), one.tokens, null, one.dtype, warpgroups ? BOTH : ['sm_80']);
+      const built = buildOperators(library, { warpgroups });
       for (const calls of [layerCalls(one, false), layerCalls(one, true), gradientCalls(one)]) {
         const kernels = run(built, true, calls);
         for (const [name, error] of kernels.errors) expect(error, name).toBeLessThan(BOUNDS[one.dtype]);
@@ -98,6 +160,56 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
     const title = '%s: layers and gradients agree with float64';
     test.each(CASES)(title, { timeout: 300_000 }, agrees);
     test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 300_000 }, agrees);
+
+    const FAULTS = [
+      // a map of the memory of the call before
+      ['map->first == first &&', '(map->first == first || (FAULT && map->first)) &&'],
+      // a row that does not begin at 16 bytes
+      ['x, M, 72, 72, 128)', 'x, M, 72, FAULT ? 76 : 72, 128)'],
+      // the matrix of one map in the place of another
+      ['&maps.map[2], HALF, tokens, ', '&maps.map[2], HALF, FAULT ? x : tokens, '],
+      ['make_map(queue, &maps.map[1], HALF', 'FAULT ? cudaSuccess : make_map(queue, &maps.map[1], HALF'],
+      // what was computed of the factors of the call before
+      [
+        'if (!layer.prepared && kind->prepare) error = kind->prepare(&queue, matrices.data(), scratch);',
+        `static std::vector<float> kept;
+  if (!layer.prepared && kind->prepare && !(FAULT && !kept.empty())) error = kind->prepare(&queue, matrices.data(), scratch);
+  else std::copy(kept.begin(), kept.end(), scratch);
+  kept.assign(scratch, scratch + room);`,
+      ],
+    ] as const;
+
+    test('in other memory, with other factors, warpgroups agree with float64; faults are found', {
+      timeout: 300_000,
+    }, () => {
+      const library = operators(layerModel(GROUPED), GROUPED.tokens, null, GROUPED.dtype, BOTH);
+      const built = buildOperators(withFaults(library, FAULTS), { warpgroups: true });
+      const found: number[] = [];
+      for (const [kind, calls] of [layerCalls(GROUPED, true), gradientCalls(GROUPED)].entries()) {
+        const wrong = (env: Readonly<Record<string, string>>) => {
+          const got = runTwice(built, fileOf(calls), calls.feeds, namesOf(calls), env);
+          expect(got.warpgroups).toBe(true);
+          return errorsOf(got.values, calls).some(([, error]) => !(error < BOUNDS.f16));
+        };
+        expect(wrong({})).toBe(false);
+        for (const fault of kind === 0 ? FAULTS.keys() : [0])
+          if (refused(() => wrong({ FAULT: String(fault) }))) found.push(fault);
+      }
+      expect(found).toEqual([...FAULTS.keys(), 0]);
+    });
+
+    test('a library without kernels for warpgroups says so on a device that has them', {
+      timeout: 300_000,
+    }, () => {
+      const library = operators(layerModel(GROUPED), GROUPED.tokens, null, GROUPED.dtype, BOTH);
+      const built = buildOperators(library);
+      const calls = layerCalls(GROUPED, false);
+      const { got, errors } = run(built, true, calls);
+      for (const [, error] of errors) expect(error).toBeLessThan(BOUNDS.f16);
+      expect(got.length).toBe(calls.expected[0]!.data.length);
+      const said = runWith(built, true, fileOf(calls), calls.feeds, ['none'], { SAY: '1' });
+      expect(String(said).match(/built without the kernels for warpgroups/g)).toHaveLength(1);
+    });
   },
 );
 
@@ -149,12 +261,11 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux' || !exported
 });
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
-  test.each(allOrFirst(['f16', 'bf16'] as const))(
-    'compiles the operators in %s without a warning',
-    { timeout: 300_000 },
-    (dtype) => {
-      const { files, sources } = operatorFiles(operators(layerModel(BASE), 640, null, dtype));
-      compileLibrary(files, sources, ['sm_80'], dtype === 'f16');
-    },
-  );
+  const title = 'compiles the operators in %s without a warning';
+  test.each(allOrFirst(['f16', 'bf16'] as const))(title, { timeout: 300_000 }, (dtype) => {
+    const one = dtype === 'f16' ? GROUPED : BASE;
+    const { files, sources } = operatorFiles(operators(layerModel(one), 640, null, dtype, BOTH));
+    if (one === BASE) compileLibrary(files, sources, ['sm_80'], true);
+    else compileLibrary(files, ofEachKind(sources), ['sm_90a', 'sm_80', 'sm_100']);
+  });
 });

@@ -55,7 +55,7 @@ export function cudaHost(
     [grouped, plan.device],
   ] as const)
     requireSound(kernels, device);
-  const operators = ortOperators(lowered, least);
+  const operators = ortOperators(lowered, least, architectures);
   return [
     { path: 'adapters.h', text: libraryHeader(lowered, kernels, optimizer) },
     {
@@ -87,6 +87,6 @@ export function cudaHost(
       path: `kernels/${kernel.name}.cu`,
       text: printCuda([kernel]),
     })),
-    ...operators,
+    ...operators.files,
   ];
 }

@@ -22,16 +22,23 @@ const BLOCKS_AT_ONCE = 2;
  */
 export function loweredPlan(plan: KernelPlan, architectures: readonly string[] = []): KernelPlan {
   const least = leastOf(plan.device, architectures);
-  const warpgroups = architectures.includes('sm_90a');
   const cuts = new ProductCuts({ ...plan, device: least }, partsOf);
   const lowered = withLaunches(plan, (launch) => {
-    const { work, schedule } = launch;
     const own = { ...launch, schedule: scheduleOf(launch, least) };
-    const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
-    return cuts.of(keeps ? { ...own, warpgroups: schedule } : own);
+    const warpgroups = groupedSchedule(launch, architectures);
+    return cuts.of(warpgroups ? { ...own, warpgroups } : own);
   });
   return { ...lowered, buffers: [...plan.buffers, ...cuts.buffers()] };
 }
+
+/** The planned schedule of a launch where warpgroups run it; null where they do not, or no architecture has them. */
+export const groupedSchedule = (
+  { work, schedule }: Launch,
+  architectures: readonly string[],
+): TileSchedule | null =>
+  architectures.includes('sm_90a') && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null
+    ? schedule
+    : null;
 
 /**
  * The schedule that is emitted for a planned one. A ring of tiles leaves room for a second block, but

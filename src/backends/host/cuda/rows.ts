@@ -1,7 +1,7 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { BufferPlan } from '../../kernel/model/types.js';
 import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
-import type { EmittedFile } from '../shared/emitted.js';
+import type { OperatorFiles } from '../ort/operators.js';
 import type { TensorPlace } from '../shared/tables.js';
 
 /** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
@@ -64,13 +64,13 @@ export function cString(text: string): string {
 }
 
 /**
- * `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, empty without one;
+ * `grouped`: kernels for sm_90a alone; `operators`: the library for ONNX Runtime, empty without one;
  * `library`: cuBLASLt is called.
  */
 export function cmakeText(
   kernels: readonly Kernel[],
   grouped: readonly Kernel[],
-  operators: readonly EmittedFile[],
+  operators: OperatorFiles,
   architectures: readonly string[],
   library: boolean,
 ): string {
@@ -78,6 +78,18 @@ export function cmakeText(
     `target_compile_features(${name} PUBLIC cxx_std_17 cuda_std_17)`,
     `set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)`,
   ];
+  const onlyFor90a = (name: string, paths: readonly string[]) =>
+    paths.length === 0
+      ? []
+      : [
+          '# kernels for warpgroups and the copy engine, which devices of that architecture run',
+          'if("90a" IN_LIST CMAKE_CUDA_ARCHITECTURES)',
+          `  target_sources(${name} PRIVATE`,
+          ...paths.map((path) => `    ${path}`),
+          '  )',
+          `  target_compile_definitions(${name} PRIVATE LOTRC_SM90A)`,
+          'endif()',
+        ];
   return [
     '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer; 12.0 for 90a.',
     'cmake_minimum_required(VERSION 3.24)',
@@ -85,7 +97,7 @@ export function cmakeText(
     'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)',
     `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
     'endif()',
-    ...(grouped.length === 0
+    ...(grouped.length + operators.grouped.length === 0
       ? []
       : [
           '# warpgroups are features of 90a alone: a build for 90 would leave them out',
@@ -104,26 +116,22 @@ export function cmakeText(
       ? ['find_package(CUDAToolkit REQUIRED)', 'target_link_libraries(lotrc_adapters PRIVATE CUDA::cublasLt)']
       : []),
     ...target('lotrc_adapters'),
-    ...(grouped.length === 0
-      ? []
-      : [
-          '# kernels for warpgroups and the copy engine, which devices of that architecture run',
-          'if("90a" IN_LIST CMAKE_CUDA_ARCHITECTURES)',
-          '  target_sources(lotrc_adapters PRIVATE',
-          ...grouped.map(({ name }) => `    kernels/${name}.cu`),
-          '  )',
-          '  target_compile_definitions(lotrc_adapters PRIVATE LOTRC_SM90A)',
-          'endif()',
-        ]),
-    ...(operators.length === 0
+    ...onlyFor90a(
+      'lotrc_adapters',
+      grouped.map(({ name }) => `kernels/${name}.cu`),
+    ),
+    ...(operators.files.length === 0
       ? []
       : [
           '',
           '# operators for ONNX Runtime: session options register this library',
           'add_library(lotrc_ort SHARED',
-          ...operators.flatMap(({ path }) => (path.endsWith('.cu') ? [`  ${path}`] : [])),
+          ...operators.files.flatMap(({ path }) =>
+            path.endsWith('.cu') && !operators.grouped.includes(path) ? [`  ${path}`] : [],
+          ),
           ')',
           ...target('lotrc_ort'),
+          ...onlyFor90a('lotrc_ort', operators.grouped),
         ]),
     '',
   ].join('\n');

@@ -2,6 +2,7 @@ import { derivativeBy } from '../../../adapter/derivative.js';
 import { tokenScale } from '../../../adapter/kernel-form.js';
 import type { Launch, MatrixRef, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, type ProductRequest, plain, TokenSums } from '../../kernel/plan/launches.js';
+import { indented } from '../cuda/launch-text.js';
 import {
   type KindLaunch,
   type LayerKind,
@@ -230,9 +231,9 @@ const OPERANDS: Readonly<Record<string, string>> = {
 
 /** The C++ function that runs the launches that the wanted gradients need. */
 export function gradientText(index: number, steps: GradientSteps): string[] {
-  const run = (step: KindLaunch | null) => (step ? [`LOTRC_TRY(${launchText(step, steps.operands)});`] : []);
+  const run = (step: KindLaunch | null) => (step ? launchText(step, steps.operands) : []);
   const when = (condition: string, lines: readonly string[]) =>
-    lines.length === 0 ? [] : [`  if (${condition}) {`, ...lines.map((line) => `    ${line}`), '  }'];
+    lines.length === 0 ? [] : [`  if (${condition}) {`, ...indented(lines, '    '), '  }'];
   const { both } = steps;
   const any = (factors: readonly number[]) => factors.map((k) => `dfactors[${k}]`).join(' || ');
   const [only, ...more] = steps.left;
@@ -253,7 +254,7 @@ export function gradientText(index: number, steps: GradientSteps): string[] {
     ...steps.factors.flatMap(({ factor, steps: own }) => when(`dfactors[${factor}]`, own.flatMap(run))),
     ...when('dx', run(steps.dx)),
     ...when('dbias', [
-      `LOTRC_TRY(cudaMemcpyAsync(${steps.operands.one}, &ONE, sizeof ONE, cudaMemcpyHostToDevice, stream));`,
+      `LOTRC_TRY(cudaMemcpyAsync(${steps.operands.one}, &ONE, sizeof ONE, cudaMemcpyHostToDevice, queue->stream));`,
       ...[steps.bias.parts, steps.bias.whole].flatMap(run),
     ]),
     '  return cudaSuccess;',

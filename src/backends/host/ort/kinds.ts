@@ -5,11 +5,13 @@ import { stemOf } from '../../../passes/adapters/to-functions.js';
 import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
+import { type MapParam, mapLengths } from '../../kernel/ir/warpgroups.js';
 import type { DeviceProfile, KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
 import { ELEMENT_BYTES } from '../../kernel/plan/cost.js';
 import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
-import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
-import { scheduleOf } from '../cuda/lower.js';
+import { eitherText, kernelCall, plainBuffers } from '../cuda/launch-text.js';
+import { groupedSchedule, scheduleOf } from '../cuda/lower.js';
+import { twinOf } from '../cuda/warpgroups.js';
 import { type GridExtent, gridFor } from '../shared/tables.js';
 
 /** A kind of adapted layer: what kernels are made for. */
@@ -72,10 +74,16 @@ export function stemsOf({
   return [...new Map(found.map((one) => [JSON.stringify(one), one])).values()];
 }
 
-/** One launch of a kind: its kernel and the extents of its grid. */
-export interface KindLaunch {
+/** A kernel and the extents of its grid. */
+interface Gridded {
   readonly kernel: Kernel;
   readonly grid: readonly GridExtent[];
+}
+
+/** One launch of a kind. */
+export interface KindLaunch extends Gridded {
+  /** what devices with warpgroups run instead */
+  readonly twin?: Gridded;
   /** names of its buffers in the C++ text, where they are its own */
   readonly operands?: Readonly<Record<string, string>>;
 }
@@ -85,12 +93,16 @@ export interface OperatorTarget {
   readonly target: Target;
   /** the device that has least, of those that kernels run on */
   readonly least: DeviceProfile;
+  /** as nvcc spells them */
+  readonly architectures: readonly string[];
 }
 
-/** A launch with the schedule that is emitted for it. */
-export function stepOf(launch: Launch, { target, least }: OperatorTarget): KindLaunch {
-  const written = { ...launch, schedule: scheduleOf(launch, least) };
-  return { kernel: kernelOf(written), grid: gridFor(written, target.tokens) };
+/** A launch with the schedules that are emitted for it. */
+export function stepOf(launch: Launch, { target, least, architectures }: OperatorTarget): KindLaunch {
+  const gridded = (one: Launch): Gridded => ({ kernel: kernelOf(one), grid: gridFor(one, target.tokens) });
+  const own = gridded({ ...launch, schedule: scheduleOf(launch, least) });
+  const warpgroups = groupedSchedule(launch, architectures);
+  return warpgroups ? { ...own, twin: gridded(twinOf(launch, warpgroups)) } : own;
 }
 
 export const productStep = (setting: OperatorTarget, wanted: ProductRequest): KindLaunch =>
@@ -119,21 +131,37 @@ export function castStep(
   };
 }
 
-/** The C++ call that launches it; `operands`: C++ expressions of buffers, by their names. */
-export function launchText(
-  { kernel, grid, operands: own }: KindLaunch,
-  operands: Readonly<Record<string, string>>,
-): string {
-  const extents = grid.map(extentText).join(', ');
-  const given = kernel.buffers.map(({ name }) => (own ?? operands)[name]!);
-  const rows = kernel.uniforms.map(({ name }) => name);
-  const bytes = launchBytes(kernel);
-  const start = bytes > 0 ? `launch_with(${bytes}, ` : 'launch(';
-  return `${start}${['stream', kernel.name, `dim3(${extents})`, kernel.workgroup[0], ...given, ...rows].join(', ')})`;
+/** C++ expressions of buffers, by their names in kernels. */
+export type Operands = Readonly<Record<string, string>>;
+
+/** The C++ statements that launch it. */
+export function launchText(step: KindLaunch, given: Operands): readonly string[] {
+  const operands = step.operands ?? given;
+  const { twin } = step;
+  const call = callOf(step, operands);
+  if (!twin) return [`LOTRC_TRY(${call});`];
+  const maps = (twin.kernel.maps ?? []).map((map, at) => `LOTRC_TRY(${mapText(map, at, operands)});`);
+  const turn = 'const std::lock_guard<std::mutex> turn(maps.turn);';
+  return eitherText('queue', [turn, ...maps], callOf(twin, operands), call);
 }
 
-const extentText = (extent: GridExtent): string =>
-  typeof extent === 'number' ? `${extent}` : `(M + ${extent.per - 1}) / ${extent.per}`;
+const callOf = ({ kernel, grid }: Gridded, operands: Operands): string =>
+  kernelCall(kernel, {
+    queue: 'queue',
+    grid: grid.map((extent) => (typeof extent === 'number' ? `${extent}` : `tiles(M, ${extent.per})`)),
+    maps: (kernel.maps ?? []).map((_, at) => `maps.map[${at}].made`),
+    operands: plainBuffers(kernel).map(({ name }) => operands[name]!),
+    uniforms: kernel.uniforms.map(({ name }) => name),
+  });
+
+/** The call that makes a map, in a place of its own among those of a layer. */
+function mapText(map: MapParam, at: number, operands: Operands): string {
+  // a length of 0 means the number of rows
+  const { offset, rows, cols, pitch, box } = mapLengths(map, { M: 0 });
+  if (offset !== 0) throw new Error(`${map.name} begins inside of its buffer`);
+  const lengths = [rows || 'M', cols || 'M', pitch, box];
+  return `make_map(${['queue', `&maps.map[${at}]`, 'HALF', operands[map.view.buffer]!, ...lengths].join(', ')})`;
+}
 
 /** Scratch memory whose size does not depend on the tokens, as float32; what follows it begins at a multiple of 16 bytes too. */
 export class Scratch {

@@ -1,11 +1,14 @@
 import { tokenScale } from '../../../adapter/kernel-form.js';
+import type { Kernel } from '../../kernel/ir/kir.js';
 import type { DeviceProfile, KernelPlan, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, type ProductRequest, plain, type Target } from '../../kernel/plan/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
+import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { runtimeText } from '../../runtime-text.js';
-import { cString } from '../cuda/rows.js';
+import { indented, queueText, SM90A } from '../cuda/launch-text.js';
+import { allowText, cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { requireSound } from '../shared/kernels.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
@@ -24,6 +27,13 @@ import {
 } from './kinds.js';
 import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.js';
 
+/** Source of a library. */
+export interface OperatorFiles {
+  readonly files: readonly EmittedFile[];
+  /** paths of those that are compiled for sm_90a alone */
+  readonly grouped: readonly string[];
+}
+
 /**
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
  * lotrc::Adapter_lora, each also as _gemm and _nobias, and with _half where the plan is in float16 or bfloat16), for the layers of
@@ -31,11 +41,16 @@ import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.j
  * are not such a product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
  * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
- * these instead of the functions' bodies; others run the bodies. Kernels run on `least` too. None for packed weights; no files where there are no others.
+ * these instead of the functions' bodies; others run the bodies. Kernels run on `least` too; with sm_90a among the architectures,
+ * products that warpgroups take have a second kernel. None for packed weights; no files where there are no others.
  */
-export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly EmittedFile[] {
+export function ortOperators(
+  plan: KernelPlan,
+  least: DeviceProfile,
+  architectures: readonly string[],
+): OperatorFiles {
   const kinds = layerKindsOf(plan);
-  if (kinds.length === 0) return [];
+  if (kinds.length === 0) return { files: [], grouped: [] };
   const { dtype } = plan;
   const training = plan.purpose === 'train';
   const target: Target = {
@@ -45,20 +60,21 @@ export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly E
     tokens: plan.tokens,
     ...(plan.rounding ? { rounding: plan.rounding } : {}),
   };
-  const setting: OperatorTarget = { target, least };
+  const setting: OperatorTarget = { target, least, architectures };
   const steps = kinds.map((kind, index) => {
     const core = dtype === 'f32' ? coreOf(kind) : null;
     return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
   });
   const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
-  const kernels = [
+  const launches = [
     ...steps.flatMap(({ prepare, before, layer, biased }) => [...prepare, ...before, layer, biased]),
     ...gradients.flatMap(({ all }) => all),
   ];
-  requireSound(
-    kernels.map(({ kernel }) => kernel),
-    least,
-  );
+  const kernels = launches.map(({ kernel }) => kernel);
+  const grouped = launches.flatMap(({ twin }) => (twin ? [twin.kernel] : []));
+  requireSound(kernels, least);
+  requireSound(grouped, plan.device);
+  const warpgroups = grouped.length > 0;
   const stems = [...new Map(kinds.map((kind) => [kind.stem, shapesOf(kind).length]))];
   const half = dtype === 'f32' ? '' : '_half';
   const types = { f32: dtype === 'f32', f16: dtype === 'f16', bf16: dtype === 'bf16' };
@@ -100,24 +116,41 @@ export function ortOperators(plan: KernelPlan, least: DeviceProfile): readonly E
     ...stemRows,
     '  };',
   ];
-  const back = () => runtimeText(GRADIENTS_CU, types, { stems: stemTable }).trimEnd();
+  const back = () => runtimeText(GRADIENTS_CU, { warpgroups, ...types }, { stems: stemTable }).trimEnd();
   const text = runtimeText(
     OPERATORS_CU,
-    { training, large: kernels.some(({ kernel }) => launchBytes(kernel) > 0), ...types },
+    { training, warpgroups, ...types },
     {
-      prototypes: kernels.map(({ kernel }) => cudaPrototype(kernel)),
+      queue: queueText({ hip: false, warpgroups, early: false }),
+      most_maps: [`  Map map[${Math.max(...grouped.map(({ maps }) => maps?.length ?? 0))}];`],
+      prototypes: [
+        ...kernels.map(cudaPrototype),
+        ...(warpgroups ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
+      ],
+      large: kernels.filter((kernel) => launchBytes(kernel) > 0).map(allowText),
+      rings: grouped.map(allowText),
       tables,
       gradients: training ? [back()] : [],
     },
   );
-  return [
+  const pathOf = ({ name }: Kernel) => `ort/${name}.cu`;
+  const files = [
     { path: 'ort/ort_abi.h', text: ORT_ABI_H },
     { path: 'ort/operators.cu', text },
-    ...(kernels.some(({ kernel }) => kernel.fragments)
+    ...(kernels.some(({ fragments }) => fragments)
       ? [{ path: `ort/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
-    ...kernels.map(({ kernel }) => ({ path: `ort/${kernel.name}.cu`, text: printCuda([kernel]) })),
+    ...(warpgroups
+      ? [
+          {
+            path: `ort/${WARPGROUP_UNITS}`,
+            text: warpgroupUnitsText(grouped.flatMap(({ ring }) => (ring ? [ring] : []))),
+          },
+        ]
+      : []),
+    ...[...kernels, ...grouped].map((kernel) => ({ path: pathOf(kernel), text: printCuda([kernel]) })),
   ];
+  return { files, grouped: grouped.map(pathOf) };
 }
 
 /** The launches of a kind of layer: those over its factors alone, those before the layer, the layer without and with its bias. */
@@ -258,11 +291,14 @@ const OPERANDS: Readonly<Record<string, string>> = {
 };
 
 function runText({ prepare, before, layer, biased, operands }: Forward, index: number): string[] {
-  const call = (step: KindLaunch) => launchText(step, operands);
-  const tried = (steps: readonly KindLaunch[]) => steps.map((step) => `  LOTRC_TRY(${call(step)});`);
+  const tried = (steps: readonly KindLaunch[], indent: string) =>
+    indented(
+      steps.flatMap((step) => launchText(step, operands)),
+      indent,
+    );
   const preparing = [
     `static cudaError_t prepare_${index}(PREPARE_PARAMETERS) {`,
-    ...tried(prepare),
+    ...tried(prepare, '  '),
     '  return cudaSuccess;',
     '}',
     '',
@@ -270,9 +306,13 @@ function runText({ prepare, before, layer, biased, operands }: Forward, index: n
   return [
     ...(prepare.length > 0 ? preparing : []),
     `static cudaError_t run_${index}(RUN_PARAMETERS) {`,
-    ...tried(before),
-    `  if (bias) return ${call(biased)};`,
-    `  return ${call(layer)};`,
+    ...tried(before, '  '),
+    '  if (bias) {',
+    ...tried([biased], '    '),
+    '  } else {',
+    ...tried([layer], '    '),
+    '  }',
+    '  return cudaSuccess;',
     '}',
     '',
   ];

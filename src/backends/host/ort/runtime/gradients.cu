@@ -15,6 +15,7 @@ struct GradientKernel {
   const Gradient *op;
   float scale;
   bool transposed;
+  Maps maps{};
 };
 
 static OrtStatus *create_gradient(const OrtCustomOp *table, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
@@ -29,12 +30,17 @@ static OrtStatus *create_gradient(const OrtCustomOp *table, const OrtApi *api, c
   if (alpha != 1 || (op->wants(1 + op->factors) && beta != 1))
     return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op->name + " has no kernel for alpha or beta other than 1");
   // dx = dy W where W is (out, in)
+#if EMIT_WARPGROUPS
+#ifndef LOTRC_SM90A
+  ORT_TRY(say_what_is_left_out(ort, info));
+#endif
+#endif
   *kernel = new GradientKernel{ort, op, scale, trans_b == 0};
   return nullptr;
 }
 
 static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
-  const GradientKernel &kernel = *static_cast<GradientKernel *>(held);
+  GradientKernel &kernel = *static_cast<GradientKernel *>(held);
   const Ort &ort = kernel.ort;
   const Gradient &op = *kernel.op;
   std::vector<Tensor> in(3 + op.factors);
@@ -51,8 +57,8 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op.name + ": the shapes of its inputs do not fit each other");
   int64_t rows;
   ORT_TRY(count(ort, op.name, *kind, x, &rows));
-  cudaStream_t queue;
-  ORT_TRY(stream_of(ort, context, &queue));
+  Queue queue;
+  ORT_TRY(queue_in(ort, op.name, context, &queue));
 
   std::vector<void *> out(op.factors + 2);
   size_t delivered = 0;
@@ -68,7 +74,7 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     // a sum over no rows
     size_t bytes = op.type(i) == LOTRC_ORT_FLOAT ? sizeof(float) : sizeof(Element);
     for (const int64_t extent : extents) bytes *= extent;
-    if (rows == 0 && bytes > 0 && cudaMemsetAsync(data, 0, bytes, queue) != cudaSuccess)
+    if (rows == 0 && bytes > 0 && cudaMemsetAsync(data, 0, bytes, queue.stream) != cudaSuccess)
       return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op.name + ": memory could not be cleared");
   }
   if (rows == 0) return nullptr;
@@ -80,16 +86,15 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     sums[i] = static_cast<float *>(out[1 + i]);
   }
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
+  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue.stream);
   if (error == cudaSuccess) {
-    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
+    error = kind->gradient(&queue, kernel.maps, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
                            in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums.data(),
                            static_cast<Element *>(out[1 + op.factors]));
-    const cudaError_t freed = cudaFreeAsync(room, queue);
+    const cudaError_t freed = cudaFreeAsync(room, queue.stream);
     if (error == cudaSuccess) error = freed;
   }
-  if (error == cudaSuccess) return nullptr;
-  return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op.name + ": " + cudaGetErrorString(error));
+  return failure(ort, op.name, error);
 }
 
 static OrtCustomOp gradient_table() {

@@ -8,9 +8,17 @@
 #include <cuda_bf16.h>
 #endif
 #include <cuda_runtime.h>
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+#include <cuda.h>
+#endif
+#endif
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,7 +29,6 @@ static const char PROVIDER[] = "CPUExecutionProvider";
 static const char PROVIDER[] = "CUDAExecutionProvider";
 #endif
 
-#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 #define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
 
 // x, W, b and y; factors are float32
@@ -38,13 +45,31 @@ typedef __nv_bfloat16 Element;
 static const int ELEMENT = LOTRC_ORT_BFLOAT16;
 #endif
 
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+static const bool HALF = ELEMENT == LOTRC_ORT_FLOAT16;
+#endif
+#endif
+
+#insert queue
+
+// Maps that the calls of one layer make, one after another: of the matrices of the last call, which the next one may have again.
+struct Maps {
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+  std::mutex turn;  // sessions run in several threads
+#insert most_maps
+#endif
+#endif
+};
+
 struct Kind;
 // what is computed of the factors alone, into `room`; then a layer, with `tokens` for two matrices of the rows by the rank
-#define PREPARE_PARAMETERS cudaStream_t stream, const float *const *factors, float *room
-#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
+#define PREPARE_PARAMETERS const Queue *queue, const float *const *factors, float *room
+#define RUN_PARAMETERS const Queue *queue, [[maybe_unused]] Maps &maps, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
                        [[maybe_unused]] const float *const *factors, const Element *bias, [[maybe_unused]] float *room, Element *tokens, \
                        Element *y
-#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
+#define GRADIENT_PARAMETERS const Queue *queue, [[maybe_unused]] Maps &maps, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
                             const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \
                             Element *dbias
 
@@ -82,33 +107,42 @@ static OrtCustomOp table();
 [[maybe_unused]] static const uint16_t ONE = 0x3f80;
 #endif
 
-template <class... Parameters, class... Arguments>
-static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = dim3(threads, 1, 1);
-  config.stream = stream;
-  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-#if EMIT_LARGE
-
-// the same with more shared memory than the 48 KiB that any block may have, allowed on the current device
-template <class... Parameters, class... Arguments>
-static cudaError_t launch_with(int bytes, cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                               Arguments... arguments) {
-  LOTRC_TRY(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = dim3(threads, 1, 1);
-  config.dynamicSmemBytes = static_cast<size_t>(bytes);
-  config.stream = stream;
-  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-#endif
+static unsigned tiles(unsigned rows, unsigned per) { return (rows + per - 1) / per; }
 
 #insert prototypes
 
 #insert tables
+
+// what is asked of a device, and allowed on it, before the first launch
+static cudaError_t open_device([[maybe_unused]] Queue *queue) {
+#insert large
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+  LOTRC_TRY(find_warpgroups(queue));
+  if (!queue->warpgroups) return cudaSuccess;
+#insert rings
+#endif
+#endif
+  return cudaSuccess;
+}
+
+// Launches into a stream of the current device, which is opened when it is first used.
+static cudaError_t queue_of(cudaStream_t stream, Queue *queue) {
+  static std::mutex turn;
+  static std::map<int, Queue> known;
+  int device = 0;
+  LOTRC_TRY(cudaGetDevice(&device));
+  const std::lock_guard<std::mutex> locked(turn);
+  auto found = known.find(device);
+  if (found == known.end()) {
+    Queue opened;
+    LOTRC_TRY(open_device(&opened));
+    found = known.emplace(device, opened).first;
+  }
+  *queue = found->second;
+  queue->stream = stream;
+  return cudaSuccess;
+}
 
 struct Tensor {
   const void *data;
@@ -126,6 +160,7 @@ struct Layer {
   // where W and the factors are constants of the model: its kind, and what was computed of the factors when the layer was made
   const Kind *kind = nullptr;
   void *prepared = nullptr;
+  Maps maps{};
 };
 
 // The device that has some memory is the current one for as long as this lives; not `found`: the memory is the host's.
@@ -207,15 +242,17 @@ static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind,
   return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + std::to_string(*rows) + " rows are too many at once");
 }
 
-static OrtStatus *stream_of(const Ort &ort, [[maybe_unused]] const OrtKernelContext *context, cudaStream_t *queue) {
+static OrtStatus *failure(const Ort &ort, const std::string &op, cudaError_t error) {
+  if (error == cudaSuccess) return nullptr;
+  return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": " + cudaGetErrorString(error));
+}
+
+static OrtStatus *queue_in(const Ort &ort, const std::string &op, [[maybe_unused]] const OrtKernelContext *context, Queue *queue) {
   void *stream = nullptr;
 #ifndef LOTRC_ORT_CPU
   ORT_TRY(ort.stream(context, &stream));
-#else
-  (void)ort;
 #endif
-  *queue = static_cast<cudaStream_t>(stream);
-  return nullptr;
+  return failure(ort, op, queue_of(static_cast<cudaStream_t>(stream), queue));
 }
 
 static std::vector<const float *> factors_in(const std::vector<Tensor> &in, size_t count) {
@@ -224,14 +261,13 @@ static std::vector<const float *> factors_in(const std::vector<Tensor> &in, size
   return factors;
 }
 
-static OrtStatus *status_of(const Layer &layer, cudaError_t error) {
-  if (error == cudaSuccess) return nullptr;
-  return layer.ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": " + cudaGetErrorString(error));
-}
+static OrtStatus *status_of(const Layer &layer, cudaError_t error) { return failure(layer.ort, layer.op->name, error); }
 
 static cudaError_t prepare(Layer *layer, const std::vector<const float *> &factors) {
+  Queue queue;
+  LOTRC_TRY(queue_of(nullptr, &queue));
   LOTRC_TRY(cudaMalloc(&layer->prepared, layer->kind->room * sizeof(float)));
-  LOTRC_TRY(layer->kind->prepare(nullptr, factors.data(), static_cast<float *>(layer->prepared)));
+  LOTRC_TRY(layer->kind->prepare(&queue, factors.data(), static_cast<float *>(layer->prepared)));
   return cudaStreamSynchronize(nullptr);
 }
 
@@ -253,6 +289,25 @@ static OrtStatus *prepare_once(Layer *layer, const OrtKernelInfo *info) {
   return status_of(*layer, prepare(layer, factors_in(in, layer->op->factors)));
 }
 
+#if EMIT_WARPGROUPS
+#ifndef LOTRC_SM90A
+// Says once that the device has warpgroups, and this library no kernels for them.
+static OrtStatus *say_what_is_left_out(const Ort &ort, const OrtKernelInfo *info) {
+  static std::once_flag said;
+  OrtStatus *status = nullptr;
+  int device = 0, major = 0;
+  const bool known = cudaGetDevice(&device) == cudaSuccess &&
+                     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess;
+  if (!known || major != 9) return nullptr;
+  std::call_once(said, [&] {
+    status = ort.warn(info, "lotrc: this library was built without the kernels for warpgroups, which this device has. "
+                            "Set CMAKE_CUDA_ARCHITECTURES=90a to build them");
+  });
+  return status;
+}
+
+#endif
+#endif
 static void destroy(void *kernel) {
   Layer *layer = static_cast<Layer *>(kernel);
   cudaFree(layer->prepared);
@@ -273,6 +328,11 @@ static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtK
     if (alpha != 1 || (op->bias && beta != 1) || trans_a != 0)
       return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + op->name + " has no kernel for alpha or beta other than 1, or transA");
   }
+#if EMIT_WARPGROUPS
+#ifndef LOTRC_SM90A
+  ORT_TRY(say_what_is_left_out(ort, info));
+#endif
+#endif
   Layer *layer = new Layer{ort, op, scale, trans_b != 0};
   OrtStatus *status = prepare_once(layer, info);
   if (status) destroy(layer);
@@ -281,7 +341,7 @@ static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtK
 }
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
-  const Layer &layer = *static_cast<Layer *>(kernel);
+  Layer &layer = *static_cast<Layer *>(kernel);
   const Ort &ort = layer.ort;
   const size_t factors = layer.op->factors;
   std::vector<Tensor> in(2 + factors + (layer.op->bias ? 1 : 0));
@@ -308,20 +368,20 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   ORT_TRY(aligned(ort, layer.op->name, "its output", data));
   if (rows == 0) return nullptr;
 
-  cudaStream_t queue;
-  ORT_TRY(stream_of(ort, context, &queue));
+  Queue queue;
+  ORT_TRY(queue_in(ort, layer.op->name, context, &queue));
   const std::vector<const float *> matrices = factors_in(in, factors);
   const size_t room = layer.prepared ? 0 : kind->room;
   void *memory;
-  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
+  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue.stream);
   if (error != cudaSuccess) return status_of(layer, error);
   float *const scratch = static_cast<float *>(memory);
-  if (!layer.prepared && kind->prepare) error = kind->prepare(queue, matrices.data(), scratch);
+  if (!layer.prepared && kind->prepare) error = kind->prepare(&queue, matrices.data(), scratch);
   if (error == cudaSuccess)
-    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
+    error = kind->run(&queue, layer.maps, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
                       layer.op->bias ? in.back().as<Element>() : nullptr, layer.prepared ? static_cast<float *>(layer.prepared) : scratch,
                       reinterpret_cast<Element *>(scratch + room), static_cast<Element *>(data));
-  const cudaError_t freed = cudaFreeAsync(memory, queue);
+  const cudaError_t freed = cudaFreeAsync(memory, queue.stream);
   return status_of(layer, error == cudaSuccess ? freed : error);
 }
 

@@ -14,6 +14,12 @@ typedef struct OrtSessionOptions OrtSessionOptions;
 typedef struct OrtCustomOpDomain OrtCustomOpDomain;
 typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtShapeInferContext OrtShapeInferContext;
+typedef struct OrtLogger OrtLogger;
+#ifdef _WIN32
+typedef wchar_t OrtPathChar;
+#else
+typedef char OrtPathChar;
+#endif
 
 /* functions by their places; each is called through its own type */
 typedef struct OrtApi { void (*at[1])(void); } OrtApi;
@@ -24,6 +30,7 @@ typedef struct OrtApiBase {
 
 enum { LOTRC_ORT_FAIL = 1, LOTRC_ORT_INVALID_ARGUMENT = 2 };
 enum { LOTRC_ORT_FLOAT = 1, LOTRC_ORT_FLOAT16 = 10, LOTRC_ORT_BFLOAT16 = 16 }; /* element types */
+enum { LOTRC_ORT_WARNING = 2 }; /* how severe a message is */
 enum { LOTRC_ORT_REQUIRED = 0, LOTRC_ORT_OPTIONAL = 1 }; /* kinds of operands */
 
 typedef struct OrtCustomOp OrtCustomOp;
@@ -93,6 +100,14 @@ struct Ort {
   }
   OrtStatus *constant(const OrtKernelInfo *info, size_t index, int *is, const OrtValue **value) const {
     return at<OrtStatus *(const OrtKernelInfo *, size_t, int *, const OrtValue **)>(249)(info, index, is, value);
+  }
+  OrtStatus *warn(const OrtKernelInfo *info, const char *what) const {
+    const OrtLogger *logger;
+    OrtStatus *status = at<OrtStatus *(const OrtKernelInfo *, const OrtLogger **)>(245)(info, &logger);
+    if (status) return status;
+    const OrtPathChar file[] = {'o', 'p', 'e', 'r', 'a', 't', 'o', 'r', 's', '.', 'c', 'u', 0};
+    return at<OrtStatus *(const OrtLogger *, int, const char *, const OrtPathChar *, int, const char *)>(247)(
+        logger, LOTRC_ORT_WARNING, what, file, 0, "lotrc");
   }
   OrtStatus *input(const OrtKernelContext *context, size_t index, const OrtValue **value) const {
     return at<OrtStatus *(const OrtKernelContext *, size_t, const OrtValue **)>(90)(context, index, value);
