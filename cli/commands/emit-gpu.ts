@@ -99,13 +99,16 @@ export async function emitGpuCommand(
   const emitted: EmitOptions = { architectures: architecturesOf(options, device), halfSums, optimizer };
   for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
   const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
+  const texts = await Promise.all(
+    plans.map(async (plan) => explainPlan(plan) + ((await backEnd.beside?.(plan, emitted)) ?? '')),
+  );
   if (!options.explain) {
     const [plan] = plans;
     const segmented = options.segments ? await backEnd.segments!(() => loadModel(path), plan!) : null;
     const files = await backEnd.emit(plan!, emitted);
     const inputs = [path, file, options.device].filter((one) => one !== undefined);
     writeHost(
-      [...files, ...(segmented ? [segmented.module] : []), { path: 'plan.txt', text: explainPlan(plan!) }],
+      [...files, ...(segmented ? [segmented.module] : []), { path: 'plan.txt', text: texts[0]! }],
       segmented,
       output!,
       inputs,
@@ -114,7 +117,7 @@ export async function emitGpuCommand(
     );
     return;
   }
-  run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
+  run.io.out(options.json ? plansJson(plans) : texts.join('\n'));
 }
 
 /** What rows cannot have adapters of their own with. */

@@ -38,6 +38,8 @@ export interface BackEnd {
   check(plan: KernelPlan, options: EmitOptions): readonly Diagnostic[];
   /** the plan with the schedules that its kernels have */
   lower(plan: KernelPlan, options: EmitOptions): Promise<KernelPlan>;
+  /** what the plan does not have of what is emitted, for readers: it ends the text of a plan */
+  beside?(plan: KernelPlan, options: EmitOptions): Promise<string>;
   /** the files of a plan that was checked; kernels are in the folder `kernels` */
   emit(plan: KernelPlan, options: EmitOptions): Promise<readonly EmittedFile[]>;
   /**

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
+import { operatorsText } from '../../../src/backends/host/ort/operators.js';
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
+import { contract } from '../../../src/backends/kernel/model/contract.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { attrInt } from '../../../src/ir/attr.js';
 import { GraphBuilder } from '../../../src/ir/builder.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
@@ -16,6 +20,7 @@ import { inlineCalls } from '../../../src/passes/inline/inline.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { compileLibrary, ofEachKind } from '../../support/cuda-host.js';
+import { profile } from '../../support/devices.js';
 import { evaluateGraph } from '../../support/evaluate.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { values } from '../../support/kernel-cases.js';
@@ -258,6 +263,22 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux' || !exported
     expect(error(result('declared'))).toBeLessThan(1e-2);
     expect(kernels).not.toEqual(bodies);
   });
+});
+
+test('a plan says which tiles the operators have, and why warpgroups do not run a product', () => {
+  const text = (one: Case, architectures: readonly string[]) => {
+    const { tokens, dtype } = one;
+    const plan = choose(contract(layerModel(one)), {
+      ...{ device: profile('h100', 'cuda'), tokens, purpose: 'train', dtype },
+    });
+    return operatorsText(loweredPlan(plan, architectures), architectures);
+  };
+  expect(text(GROUPED, BOTH)).toMatch(
+    /LoTRLinear, 72x104, rank 8\n.*y = x W \+ P L': 128x.* 12 warps; without warpgroups .*\n.*dx = .*without warpgroups/,
+  );
+  const odd = text({ ...GROUPED, rank: 3 }, BOTH);
+  expect(odd.match(/no warpgroups: rows of \w+ do not begin at multiples of 16 bytes/g)).toHaveLength(2);
+  expect(text(GROUPED, ['sm_80'])).not.toMatch(/warpgroups/);
 });
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {

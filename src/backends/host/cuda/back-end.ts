@@ -14,6 +14,10 @@ export const CUDA: BackEnd = {
     const { loweredPlan } = await import('./lower.js');
     return loweredPlan(plan, architectures);
   },
+  async beside(plan, { architectures }) {
+    const { operatorsText } = await import('../ort/operators.js');
+    return operatorsText(plan, architectures);
+  },
   async emit(plan, { architectures, optimizer }) {
     const { cudaHost } = await import('./cuda.js');
     return cudaHost(plan, architectures, { optimizer });

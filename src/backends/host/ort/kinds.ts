@@ -6,7 +6,13 @@ import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import { type MapParam, mapLengths } from '../../kernel/ir/warpgroups.js';
-import type { DeviceProfile, KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
+import type {
+  DeviceProfile,
+  KernelDtype,
+  KernelPlan,
+  Launch,
+  TileSchedule,
+} from '../../kernel/model/types.js';
 import { ELEMENT_BYTES } from '../../kernel/plan/cost.js';
 import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
 import { eitherText, kernelCall, plainBuffers } from '../cuda/launch-text.js';
@@ -82,6 +88,8 @@ interface Gridded {
 
 /** One launch of a kind. */
 export interface KindLaunch extends Gridded {
+  /** what it is a launch of, and the tiles that the plan has for it; absent where a factor is rounded */
+  readonly launch?: Launch & { readonly planned: TileSchedule };
   /** what devices with warpgroups run instead */
   readonly twin?: Gridded;
   /** names of its buffers in the C++ text, where they are its own */
@@ -100,9 +108,11 @@ export interface OperatorTarget {
 /** A launch with the schedules that are emitted for it. */
 export function stepOf(launch: Launch, { target, least, architectures }: OperatorTarget): KindLaunch {
   const gridded = (one: Launch): Gridded => ({ kernel: kernelOf(one), grid: gridFor(one, target.tokens) });
-  const own = gridded({ ...launch, schedule: scheduleOf(launch, least) });
+  const written = { ...launch, schedule: scheduleOf(launch, least), planned: launch.schedule };
   const warpgroups = groupedSchedule(launch, architectures);
-  return warpgroups ? { ...own, twin: gridded(twinOf(launch, warpgroups)) } : own;
+  if (!warpgroups) return { ...gridded(written), launch: written };
+  const twin = gridded(twinOf(launch, warpgroups));
+  return { ...gridded(written), launch: { ...written, warpgroups }, twin };
 }
 
 export const productStep = (setting: OperatorTarget, wanted: ProductRequest): KindLaunch =>

@@ -1,7 +1,10 @@
 import { tokenScale } from '../../../adapter/kernel-form.js';
+import { leastOf } from '../../kernel/device/cuda-devices.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { DeviceProfile, KernelPlan, Operand } from '../../kernel/model/types.js';
+import { tilesText } from '../../kernel/plan/explain.js';
 import { dense, flipped, type ProductRequest, plain, type Target } from '../../kernel/plan/launches.js';
+import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
@@ -49,23 +52,10 @@ export function ortOperators(
   least: DeviceProfile,
   architectures: readonly string[],
 ): OperatorFiles {
-  const kinds = layerKindsOf(plan);
+  const { kinds, steps, gradients } = kindSteps(plan, least, architectures);
   if (kinds.length === 0) return { files: [], grouped: [] };
   const { dtype } = plan;
   const training = plan.purpose === 'train';
-  const target: Target = {
-    device: plan.device,
-    db: plan.device.tiles,
-    dtype,
-    tokens: plan.tokens,
-    ...(plan.rounding ? { rounding: plan.rounding } : {}),
-  };
-  const setting: OperatorTarget = { target, least, architectures };
-  const steps = kinds.map((kind, index) => {
-    const core = dtype === 'f32' ? coreOf(kind) : null;
-    return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
-  });
-  const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
   const launches = [
     ...steps.flatMap(({ prepare, before, layer, biased }) => [...prepare, ...before, layer, biased]),
     ...gradients.flatMap(({ all }) => all),
@@ -151,6 +141,44 @@ export function ortOperators(
     ...[...kernels, ...grouped].map((kernel) => ({ path: pathOf(kernel), text: printCuda([kernel]) })),
   ];
   return { files, grouped: grouped.map(pathOf) };
+}
+
+/** The launches of the kinds of layers of a plan, and of their gradients where it is for training. */
+function kindSteps(plan: KernelPlan, least: DeviceProfile, architectures: readonly string[]) {
+  const { device, dtype, tokens, rounding } = plan;
+  const target: Target = { device, db: device.tiles, dtype, tokens, ...(rounding ? { rounding } : {}) };
+  const setting: OperatorTarget = { target, least, architectures };
+  const kinds = layerKindsOf(plan);
+  const steps = kinds.map((kind, index) => {
+    const core = dtype === 'f32' ? coreOf(kind) : null;
+    return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
+  });
+  const gradients =
+    plan.purpose === 'train' ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
+  return { kinds, steps, gradients };
+}
+
+/** The products of the operators that read W: with which tiles, and why warpgroups do not run them where a device has some. */
+export function operatorsText(plan: KernelPlan, architectures: readonly string[]): string {
+  const least = leastOf(plan.device, architectures);
+  const { kinds, steps, gradients } = kindSteps(plan, least, architectures);
+  if (kinds.length === 0) return '';
+  const lines = kinds.flatMap(({ stem, in: inn, out, rank, transposed }, index) => {
+    const products = [steps[index]!.layer, ...(gradients[index] ? [gradients[index].dx] : [])];
+    return [
+      `  ${stem}, ${inn}x${out}${transposed ? ' stored as (out, in)' : ''}, rank ${rank}`,
+      ...products.map((product) => `    ${productText(product, architectures)}`),
+    ];
+  });
+  return ['', 'operators for ONNX Runtime (ort/)', ...lines, ''].join('\n');
+}
+
+function productText({ launch }: KindLaunch, architectures: readonly string[]): string {
+  const { does, work, planned } = launch!;
+  const text = `${does}: ${tilesText(launch!)}`;
+  const asked = architectures.includes('sm_90a') && work.kind === 'product' && work.out.dtype !== 'f32';
+  const why = asked ? whyNoWarpgroups(work, planned) : null;
+  return why ? `${text}; no warpgroups: ${why}` : text;
 }
 
 /** The launches of a kind of layer: those over its factors alone, those before the layer, the layer without and with its bias. */

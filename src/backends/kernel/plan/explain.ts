@@ -99,7 +99,8 @@ const launchKey = ({ family, does, schedule, warpgroups, predicted }: Launch) =>
   predicted,
 ];
 
-const tilesText = ({ schedule, warpgroups }: Launch): string =>
+/** The tiles of a launch, on devices with warpgroups and on others. */
+export const tilesText = ({ schedule, warpgroups }: Launch): string =>
   warpgroups
     ? `${scheduleText(warpgroups)}; without warpgroups ${scheduleText(schedule)}`
     : scheduleText(schedule);
