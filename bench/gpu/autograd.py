@@ -7,7 +7,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from checks import BOUNDS, error
-from library import build, lotrc, run, tables
+from library import LIBRARY, build, lotrc, run, tables
 from peers import textbook
 
 # q, and k with v, read one x but are regions apart; o reads another, and f has factors of its own
@@ -272,9 +272,62 @@ def check_patched(folder, expect):
             expect(worst < bound, f"patched model, {dtype}, {name}: {worst:.1e}")
 
 
+def refused(call):
+    """What the error of a call says; None where there is none."""
+    try:
+        call()
+    except (KeyError, RuntimeError, ValueError) as problem:
+        return str(problem)
+    return None
+
+
+def check_files(folder, expect):
+    """Adapter files: what lotrc wrote is loaded, trained, saved, and taken by lotrc again. Needs the package safetensors, as load and save do."""
+    from safetensors.torch import load_file
+
+    for method in ("lotr", "lora", "vera"):
+        _, module, weights = emitted(folder, method=method)
+        model, base, tuned = folder / f"{method}.onnx", folder / "model.onnxtxt", folder / f"{method}-tuned.safetensors"
+        host = module.Adapters(folder / f"f32-split-{method}" / "build" / LIBRARY, TOKENS, "cpu")
+        host.set_weights(weights)
+        says = f"adapter file, {method}"
+        xs = inputs(Net(host, module, weights, False))
+        expect("save writes the file" in refused(lambda: host.save(tuned)), f"{says}: save before load is refused")
+        expect("has no numbers yet" in refused(lambda: host(0, xs[0])), f"{says}: factors that nothing gave are refused")
+        expect("there is no factor" in refused(lambda: host.set_factors({"nobody": xs[0]})), f"{says}: another name is refused")
+        expect(host.load(folder / f"{method}.safetensors") == [], f"{says}: all tensors of the file are factors")
+        # what follows from a seed is in no adapter file
+        draw = torch.Generator().manual_seed(8)
+        seeded = {name: torch.randn(host.factor(name).shape, generator=draw) for name in host._missing}
+        expect(set(seeded) <= set(module.FROZEN) and bool(seeded) == (method == "vera"), f"{says}: the rest are seeded")
+        host.set_factors(seeded)
+        optimizer = torch.optim.AdamW(host.parameter_groups(lr=0.1))
+        for seed in (1, 2):
+            optimizer.zero_grad()
+            loss_of([y for region, x in enumerate(xs) for y in host(region, x)], seed).backward()
+            optimizer.step()
+        host.save(tuned)
+        again = folder / f"{method}-again.safetensors"
+        applied = folder / f"{method}-applied.onnx"
+        run(*lotrc(None), "apply", base, tuned, "-o", applied, what="lotrc apply")
+        run(*lotrc(None), "extract", applied, "-o", again, what="lotrc extract")
+        kept = load_file(again)
+        expect(
+            set(kept) == set(module.FACTORS) - set(seeded) and all(torch.equal(kept[name], host.factor(name)) for name in kept),
+            f"{says}: lotrc apply takes the factors as they are",
+        )
+        expect(any(not torch.equal(kept[name], old) for name, old in load_file(folder / f"{method}.safetensors").items()),
+               f"{says}: training has changed them")
+    other = folder / "lotr3.onnx"
+    run(*lotrc(None), "rewrite", base, "--rank", 3, "--target", ".*", "-o", other, what="lotrc rewrite")
+    host, _, _ = emitted(folder)
+    expect("convert it" in refused(lambda: host.load(folder / "lotr3.safetensors")), "adapter file of another rank: refused")
+
+
 def check_module(folder, expect):
     """Every use in float32 and bfloat16, over every form."""
     folder.mkdir(exist_ok=True)
+    check_files(folder, expect)
     check_patched(folder, expect)
     for dtype, form, method in (("f32", "split", "lotr"), ("bf16", "split", "lora"), ("f32", "merged", "lotr"), ("f32", "bordered", "lotr")):
         host, module, weights = emitted(folder, dtype, form, method)

@@ -7,7 +7,7 @@ import { allOrFirst, EVERYTHING } from './everything.js';
 /** How a program in C++ calls a library with memory of its own. */
 const CALLER = join(import.meta.dirname, 'cuda-caller.h');
 
-/** One call of the C interface. `set`, `write`: a name and its numbers; `read`: a name, how many, and a name for them. */
+/** One call of the C interface. `set`, `write`: a name and its numbers; `read`, `get`: a name, how many, and a name for them. */
 export type CudaCall =
   | readonly [kind: 'set' | 'write', name: string, data: ArrayLike<number>]
   /** bytes */
@@ -17,7 +17,7 @@ export type CudaCall =
   | readonly [kind: 'set_rows', of: readonly number[]]
   /** the same as a kernel of the caller does it */
   | readonly [kind: 'write_rows', of: readonly number[]]
-  | readonly [kind: 'read', name: string, count: number, as: string]
+  | readonly [kind: 'read' | 'get', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
   /** in memory of the caller: what is in x, and the names and lengths of what every y has afterwards */
   | readonly [kind: 'forward_at', region: number, rows: number, x: ArrayLike<number>, ys: readonly Named[]]
@@ -127,8 +127,9 @@ export function runLibrary(
       case 'set_rows':
         return `{ const uint32_t of[] = {${call[1].join(', ')}}; check(lotrc_set_rows(a, of, ${call[1].length})); }`;
       case 'read':
+      case 'get':
         reads.push({ as: call[3], count: call[2] });
-        return `{ std::vector<float> v(${call[2]}); check(lotrc_read(a, ${JSON.stringify(call[1])}, v.data(), v.size())); store(v); }`;
+        return `{ std::vector<float> v(${call[2]}); check(lotrc_${call[0]}(a, ${JSON.stringify(call[1])}, v.data(), v.size())); store(v); }`;
       case 'refuse':
         return `cublas_calls_left = 0; cublas_failure = ${call[1]};`;
       case 'row':

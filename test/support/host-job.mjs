@@ -13,6 +13,9 @@ export async function runJob(module, device, { tokens, weights, factors, calls }
   for (const [what, argument, data, options] of calls) {
     try {
       if (what === 'read') reads[data ?? argument] = [...(await host.read(argument))];
+      else if (what === 'readAdapter')
+        for (const [name, numbers] of Object.entries(await host.readAdapter()))
+          reads[`factor ${name}`] = [...numbers];
       else if (what === 'write') host.write(argument, Float32Array.from(data));
       else if (what === 'setPacked') host.setPacked({ [argument]: Uint8Array.from(data) });
       else if (what === 'setAdapter') host.setAdapter(arrays(argument), data, ...(options ? [options] : []));

@@ -74,6 +74,7 @@ export function trainingJob(
       ...read.map((name) => ['read', name, `${name} again`] as const),
       step,
       ...stepped.map((name) => ['read', name, `${name} twice`] as const),
+      ['readAdapter'],
     ],
   };
   return {

@@ -54,6 +54,8 @@ export interface TwoPasses {
   readonly read: readonly string[];
   /** buffers of trained factors, to read after the step */
   readonly stepped: readonly string[];
+  /** every factor and how many numbers it has, to read under its own name after the last step: `factor NAME` */
+  readonly adapter: readonly (readonly [name: string, count: number])[];
   /**
    * Compares what was read after a pass, after a step (the numbers of STEPPING), under the name with ` again` after another
    * pass, and with ` twice` after another step, with float64. Results are held to `bound`; where that is larger than EXACT the
@@ -86,6 +88,7 @@ export function twoPasses(
     ],
     read: [...results, ...gradients.map(({ name }) => name)],
     stepped: gradients.map(({ gradientOf }) => gradientOf),
+    adapter: [...factors].map((name) => [name, tensors[name]!.length]),
     check: (reads, bound) => {
       const after: Record<string, ArrayLike<number>> = { ...tensors };
       const gradientsOf = new Map<string, (readonly number[])[]>();
@@ -125,6 +128,13 @@ export function twoPasses(
       };
       checkPass('', reference(found, tensors, inputs));
       checkPass(' again', reference(found, after, inputs));
+      for (const name of factors) {
+        const [place] = places[name]!;
+        const trained = rateOf(found, name) !== null;
+        const now = trained ? partOf(reads[`${place!.buffer} twice`]!, place!) : tensors[name]!;
+        const own = Array.from(reads[`factor ${name}`] ?? []);
+        expect(own, `${name} as it is read`).toEqual(Array.from(Float32Array.from(now)));
+      }
     },
   };
 }

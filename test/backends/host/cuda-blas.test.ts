@@ -76,7 +76,7 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
     const plan = choose(found, { ...options, ...rounded });
     const files = written(plan);
     const { tensors, inputs, calls } = filled(plan, tokens);
-    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
+    const { pass, read, stepped, adapter, check } = twoPasses(found, plan, tensors, inputs);
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const step: CudaCall = ['step', 'adamw', STEPPING.adamw!.numbers];
     const answer = runLibrary(files, tokens, [
@@ -91,6 +91,7 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
       ...read.map((name) => reading(name, `${name} again`)),
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
+      ...adapter.map(([name, count]): CudaCall => ['get', name, count, `factor ${name}`]),
     ]);
     expect(answer.messages).toEqual([]);
     // P and dP are next to x and dy

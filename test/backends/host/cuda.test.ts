@@ -91,6 +91,8 @@ const WRONG: readonly (readonly [CudaCall, (tokens: number) => string])[] = [
   [['backward', 9], () => '1: there is no region 9, only 2'],
   [['step', 'adamw', [-1, 0.9, 0.999, 1e-8, 0]], () => '1: not the numbers of an AdamW step'],
   [['read', 'y_0', 3, 'unread'], (tokens) => `1: y_0 has ${tokens * 11} numbers, not 3`],
+  [['get', 'q.bias', 11, 'unread'], () => '1: there is no factor q.bias here'],
+  [['get', 'lotr/17x11/R', 1, 'unread'], () => '1: lotr/17x11/R is 17 x 3, not 1 numbers'],
 ];
 
 describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
@@ -110,7 +112,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     expect(units).toBe(dtype !== 'f32' || rounding !== undefined);
     const tensors = tensorsOf(allPlaces(plan), 5);
     const inputs = inputsOf(plan, tokens);
-    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs, optimizer);
+    const { pass, read, stepped, adapter, check } = twoPasses(found, plan, tensors, inputs, optimizer);
     const step: CudaCall = ['step', optimizer, STEPPING[optimizer]!.numbers];
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const calls: CudaCall[] = [
@@ -128,6 +130,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       ...read.map((name) => reading(name, `${name} again`)),
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
+      ...adapter.map(([name, count]): CudaCall => ['get', name, count, `factor ${name}`]),
     ];
     // one of the libraries is also called wrongly, before its last pass: nothing is changed by that
     const checked = how === F32 && strategy === 'split' && spec === LOTR;

@@ -62,7 +62,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library for HIP, its kernels on the 
     );
     const tensors = tensorsOf(allPlaces(plan), 5);
     const inputs = inputsOf(plan, tokens);
-    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs, optimizer);
+    const { pass, read, stepped, adapter, check } = twoPasses(found, plan, tensors, inputs, optimizer);
     const step: CudaCall = ['step', optimizer, STEPPING[optimizer]!.numbers];
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const answer = runLibrary(files, tokens, [
@@ -76,6 +76,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library for HIP, its kernels on the 
       ...read.map((name) => reading(name, `${name} again`)),
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
+      ...adapter.map(([name, count]): CudaCall => ['get', name, count, `factor ${name}`]),
     ]);
     expect(answer.messages).toEqual([]);
     check(answer.reads, bound);

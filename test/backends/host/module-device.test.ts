@@ -131,7 +131,7 @@ test('destroy frees every buffer, and calls say so afterwards', async () => {
     expect(() => call(name, ...values), name).toThrowError('are destroyed');
   await expect(call('read', 'x_0')).rejects.toThrowError('are destroyed');
   expect(new Set(Object.keys(host))).toEqual(
-    new Set(['tokens', 'buffers', 'read', 'destroy', ...calls.map(([name]) => name)]),
+    new Set(['tokens', 'buffers', 'read', 'readAdapter', 'destroy', ...calls.map(([name]) => name)]),
   );
   expect(() => call('destroy')).not.toThrow();
 });

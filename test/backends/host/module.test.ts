@@ -210,6 +210,7 @@ describe('an emitted module', () => {
           'keyof GPUSupportedLimits',
           'Record<BufferName, GPUBuffer>',
           'Record<KernelName, Dispatch>',
+          ...(kind.startsWith('train') ? ['Record<FactorName, Float32Array<ArrayBuffer>>'] : []),
         ]),
       );
     }

@@ -184,7 +184,7 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
     const bias = how.table ? {} : { 'q.bias': [...values(37, 2)] };
     const plain = { ...stored, ...bias, ...factors };
     const inputs = inputsOf(plan, tokens);
-    const { pass, read, stepped, check } = twoPasses(found, plan, { ...plain, ...dense }, inputs);
+    const { pass, read, stepped, adapter, check } = twoPasses(found, plan, { ...plain, ...dense }, inputs);
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const step: CudaCall = ['step', 'adamw', STEPPING.adamw!.numbers];
     const refused = wrong(packed['q.q']!.length);
@@ -201,6 +201,7 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
       ...read.map((name) => reading(name, `${name} again`)),
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
+      ...adapter.map(([name, count]): CudaCall => ['get', name, count, `factor ${name}`]),
     ];
     const files = hip ? hipHost(plan, ['gfx942']) : cudaHost(plan, ['sm_80']);
     const answer = runLibrary(files, tokens, calls, { checked: true });
@@ -284,6 +285,7 @@ describe('the module for WebGPU', () => {
             ...read.map(reading(' again')),
             step,
             ...stepped.map(reading(' twice')),
+            ['readAdapter'],
           ],
         });
         expect(answer.messages).toEqual([

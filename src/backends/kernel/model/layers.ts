@@ -112,6 +112,8 @@ export interface Skipped {
 }
 
 export interface AdaptedLayers {
+  /** what adapter files for them agree in: `describePlans` */
+  readonly description: string;
   /** type in which the layers compute */
   readonly dtype: KernelDtype;
   readonly groups: readonly Group[];

@@ -461,6 +461,8 @@ export interface Merging {
 }
 
 export interface KernelPlan {
+  /** what adapter files for its layers agree in: `describePlans` */
+  readonly description: string;
   readonly device: DeviceProfile;
   readonly dtype: KernelDtype;
   /** of float32 in products over tokens; absent: none */

@@ -146,6 +146,7 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
     ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
   ];
   return {
+    description: contraction.description,
     device,
     dtype,
     ...rounded,

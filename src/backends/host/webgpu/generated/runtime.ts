@@ -25,11 +25,13 @@ import {
   CLEARED,
   EPILOGUE,
   FACTORS,
+  type FactorName,
   KERNEL_NAMES,
   KERNELS,
   type Kernel,
   type KernelName,
   MERGE,
+  type Place,
   type Places,
   PROLOGUE,
   ROW_BLOCK,
@@ -225,6 +227,28 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   };
 
   // #endif
+  const read = async (name: BufferName) => {
+    checkAlive();
+    // #if EMIT_SLOTS
+    checkNumbers(name);
+    // #endif
+    // #if EMIT_PACKED
+    checkNotPacked(name);
+    // #endif
+    const { size } = buffers[name];
+    const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffers[name], 0, staging, 0, size);
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(READ);
+    const bytes = staging.getMappedRange().slice(0);
+    staging.destroy();
+    // #if EMIT_HALF
+    if (isHalf(name)) return fromHalves(new Uint16Array(bytes), sizeOf(name, tokens));
+    // #endif
+    return new Float32Array(bytes);
+  };
+
   return {
     tokens,
     buffers,
@@ -295,28 +319,34 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #endif
     },
 
-    async read(name) {
-      checkAlive();
-      // #if EMIT_SLOTS
-      checkNumbers(name);
-      // #endif
-      // #if EMIT_PACKED
-      checkNotPacked(name);
-      // #endif
-      const { size } = buffers[name];
-      const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffers[name], 0, staging, 0, size);
-      device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(READ);
-      const bytes = staging.getMappedRange().slice(0);
-      staging.destroy();
-      // #if EMIT_HALF
-      if (isHalf(name)) return fromHalves(new Uint16Array(bytes), sizeOf(name, tokens));
-      // #endif
-      return new Float32Array(bytes);
+    read,
+
+    // #if EMIT_TRAINING
+    async readAdapter() {
+      // each is stored in one place
+      const stored = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
+        places.map((place) => ({ name, ...place })),
+      );
+      const names = new Set(stored.map(({ buffer }) => buffer));
+      // all copies are queued before the first is waited for: no step comes between them
+      const copies = await Promise.all([...names].map(async (name) => ({ name, data: await read(name) })));
+      const tensors: Record<string, Float32Array<ArrayBuffer>> = {};
+      for (const copy of copies) {
+        for (const { name, offset, rows, cols, rowStride } of stored.filter(
+          (row) => row.buffer === copy.name,
+        )) {
+          const own = new Float32Array(rows * cols);
+          for (let row = 0; row < rows; row++) {
+            const at = offset + row * rowStride;
+            own.set(copy.data.subarray(at, at + cols), row * cols);
+          }
+          tensors[name] = own;
+        }
+      }
+      return tensors as Record<FactorName, Float32Array<ArrayBuffer>>;
     },
 
+    // #endif
     encode(pass, region) {
       // #if EMIT_MERGING
       const { forward: launches, merged: folded } = regionOf(region);
@@ -1143,6 +1173,7 @@ export interface Place {
 export type Places = Readonly<Record<string, readonly Place[]>>;
 export declare const WEIGHTS: Places;
 export declare const FACTORS: Places;
+export type FactorName = string;
 export declare const PACKED: Readonly<Record<string, BufferName>>;
 
 /** Layers of which an adapter has one rank and scale. */
@@ -1223,6 +1254,7 @@ export interface Adapters {
   setRows(adapters: readonly (number | null)[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
+  readAdapter(): Promise<Record<FactorName, Float32Array<ArrayBuffer>>>;
   encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
   forward(region: RegionIndex): void;
   merge(): void;

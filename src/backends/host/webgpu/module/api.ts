@@ -69,7 +69,7 @@ const ROW_METHODS = [
   ),
 ];
 
-function uploads({ adapters, merging, packed, rows }: ModuleFacts) {
+function uploads({ adapters, merging, packed, rows, training }: ModuleFacts) {
   const many = adapters > 1;
   const order = merging ? ' Throws while the adapter is in the weights.' : '';
   return [
@@ -126,6 +126,16 @@ function uploads({ adapters, merging, packed, rows }: ModuleFacts) {
       'Promise<Float32Array<ArrayBuffer>>',
       'A copy of a buffer, row-major, once all that was queued before is done.',
     ),
+    ...(training
+      ? [
+          method(
+            'readAdapter',
+            {},
+            'Promise<Record<FactorName, Float32Array<ArrayBuffer>>>',
+            'The factors as they are now, by their names in the model: what an adapter file holds under these names, and setAdapter takes.',
+          ),
+        ]
+      : []),
   ];
 }
 

@@ -29,6 +29,7 @@ export interface Place {
 export type Places = Readonly<Record<string, readonly Place[]>>;
 export declare const WEIGHTS: Places;
 export declare const FACTORS: Places;
+export type FactorName = string;
 export declare const PACKED: Readonly<Record<string, BufferName>>;
 
 /** Layers of which an adapter has one rank and scale. */
@@ -109,6 +110,7 @@ export interface Adapters {
   setRows(adapters: readonly (number | null)[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
+  readAdapter(): Promise<Record<FactorName, Float32Array<ArrayBuffer>>>;
   encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
   forward(region: RegionIndex): void;
   merge(): void;

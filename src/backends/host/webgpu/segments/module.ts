@@ -1,4 +1,3 @@
-import type { SavedPlan } from '../../../../adapter/saved-plan.js';
 import type { KernelPlan } from '../../../kernel/model/types.js';
 import { runtimeText } from '../../../runtime-text.js';
 import { MODEL_TS, SEGMENTS_TS } from '../generated/runtime.js';
@@ -8,7 +7,6 @@ import type { SegmentRow } from './segments.js';
 /** Everything that the text of model.ts depends on. */
 interface ModelFacts {
   readonly plan: KernelPlan;
-  readonly adapters: SavedPlan;
   readonly weightsPath: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -16,7 +14,7 @@ interface ModelFacts {
 }
 
 /** model.ts: runs the segments of a model, with the kernels of index.ts between them. */
-export function modelModule({ plan, adapters, weightsPath, inputs, outputs, rows }: ModelFacts): string {
+export function modelModule({ plan, weightsPath, inputs, outputs, rows }: ModelFacts): string {
   const trained = plan.groups.flatMap(({ factors }) =>
     factors.flatMap(({ trainable, tensors }) => (trainable ? tensors : [])),
   );
@@ -33,7 +31,7 @@ export function modelModule({ plan, adapters, weightsPath, inputs, outputs, rows
     '/** Factors that an adapter file has. */',
     table('TRAINED', 'readonly string[]', [...new Set(trained)]),
     '/** What the adapters of the model compute: files of others do not fit. */',
-    table('DESCRIPTION', 'string', description(adapters)),
+    table('DESCRIPTION', 'string', plan.description),
     table('WEIGHTS_FILE', 'string', weightsPath),
   ];
   const packed = plan.buffers.some(({ dtype }) => dtype === 'u8');
@@ -43,15 +41,3 @@ export function modelModule({ plan, adapters, weightsPath, inputs, outputs, rows
     { tables: tables.flatMap((text) => text.split('\n')) },
   );
 }
-
-/** As `descriptionOf` in model.ts reads it in the metadata of an adapter file. */
-const description = ({ plans }: SavedPlan): string =>
-  JSON.stringify(
-    plans.map(({ spec: { delta, scale, scaling }, seed, groups }) => [
-      delta,
-      scale,
-      scaling,
-      seed,
-      ...groups.map(({ rank }) => rank),
-    ]),
-  );

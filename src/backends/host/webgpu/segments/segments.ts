@@ -5,7 +5,6 @@ import type { TensorType, ValueType } from '../../../../ir/shape.js';
 import type { TensorData } from '../../../../ir/tensor.js';
 import { raiseAdapters } from '../../../../passes/adapters/raise.js';
 import { inferShapes } from '../../../../passes/infer-shapes.js';
-import { requirePlan } from '../../../../passes/plan/plan.js';
 import { cannotCut } from '../../../codes/kernels.js';
 import type { KernelPlan } from '../../../kernel/model/types.js';
 import { packedTensors, placesOf, regionRow } from '../../shared/tables.js';
@@ -116,7 +115,7 @@ export function segmentedModel(open: () => Model, plan: KernelPlan): SegmentedMo
     module: {
       path: 'model.ts',
       text: modelModule({
-        ...{ plan, adapters: requirePlan(model, 'cut the model'), weightsPath: WEIGHTS_PATH, rows },
+        ...{ plan, weightsPath: WEIGHTS_PATH, rows },
         inputs: graph.inputs.filter(({ constant }) => !constant).map(({ name }) => name),
         outputs: graph.outputs.map(({ name }) => name),
       }),
