@@ -443,6 +443,25 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   return cuda(a, error, "reading a buffer");
 }
 
+lotrc_status lotrc_get(lotrc_adapters *a, const char *tensor, float *data, size_t count) {
+  const OnDevice on(a);
+  if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  for (const Place &place : PLACES) {
+    if (!place.factor || std::strcmp(place.tensor, tensor) != 0) continue;
+    if (count != place.rows * place.cols)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is " + std::to_string(place.rows) + " x " +
+                                             std::to_string(place.cols) + ", not " + std::to_string(count) + " numbers");
+    // a factor is stored in one place, in float32 whatever the type of the layers
+    const size_t row = place.cols * sizeof(float);
+    cudaError_t error = present(a, place.buffer);
+    const float *from = static_cast<const float *>(a->buffer[place.buffer]) + place.offset;
+    if (error == cudaSuccess)
+      error = cudaMemcpy2DAsync(data, row, from, place.stride * sizeof(float), row, place.rows, cudaMemcpyDeviceToHost, a->stream);
+    return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "reading a factor");
+  }
+  return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no factor ") + tensor + " here");
+}
+
 lotrc_status lotrc_changed(lotrc_adapters *a) {
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   a->stale = true;

@@ -84,6 +84,12 @@ lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float
 lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
 
 /*
+ * Copies a factor to the host, under its name in the model and laid out as the model stores it, and waits for it: what an adapter file
+ * holds under that name.
+ */
+lotrc_status lotrc_get(lotrc_adapters *adapters, const char *tensor, float *data, size_t count);
+
+/*
  * y of every layer of a region, from the region's x. Regions:
  *   0: o: x_0 -> y_0 (o); keeps P_0
  */

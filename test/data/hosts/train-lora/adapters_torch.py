@@ -4,12 +4,15 @@ Build the library as a shared one and load it:
 
     cmake -B build -DBUILD_SHARED_LIBS=ON && cmake --build build
     host = Adapters("build/liblotrc_adapters.so", tokens=1024)   # most rows of x
-    host.set_factors({name: tensor, ...})       # every name of FACTORS
+    host.load("model.lotr.safetensors")         # the factors of an adapter file
     host.patch(model)                           # its modules at the paths of REGIONS, and their weights
+    ...
+    host.save("tuned.safetensors")              # an adapter file again, for lotrc merge and lotrc apply
 
 or, in a program that calls the layers itself:
 
     host.set_weights({name: tensor, ...})       # every name of WEIGHTS
+    host.set_factors({name: tensor, ...})       # names of FACTORS
     q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of the layers
 
 host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights and the factors of FROZEN
@@ -19,6 +22,8 @@ an optimizer changes are seen; what is written through parameter.data is seen af
 import contextlib
 import ctypes
 import itertools
+import json
+import os
 import sys
 import types
 import weakref
@@ -68,6 +73,8 @@ LR_MULTIPLIERS = {
 REGIONS = [
     {"x": "x_0", "y": ["y_0"], "dy": ["dy_0"], "dx": "dx_0", "kept": "P_0", "scale": 0.3333333333333333, "layers": [{"name": "o", "weight": "o.weight", "stored": "oi", "bias": None, "factors": ["lora/o/A", "lora/o/B"]}], "factors": ["lora/o/A", "lora/o/B"]},
 ]
+# what the adapters of the model compute: files of others do not fit
+DESCRIPTION = "[[\"ir,ro->io\",1,\"rank\",0,3]]"
 
 # number of each factor
 NUMBERS = {name: number for number, name in enumerate(FACTORS)}
@@ -84,6 +91,17 @@ class _Memory:
 def _type(name):
     """Type of the elements of a buffer."""
     return getattr(torch, TYPES.get(name, "float32"))
+
+
+def _described(plan):
+    """What the plan in an adapter file says of its factors, as DESCRIPTION has it; None where there is none."""
+    try:
+        return [
+            [*(row["spec"][key] for key in ("delta", "scale", "scaling")), row["seed"], *(group["rank"] for group in row["groups"])]
+            for row in json.loads(plan)["plans"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _extents(shape):
@@ -139,6 +157,10 @@ class Adapters(torch.nn.Module):
             for name, ((_, _, rows, columns, _), *_) in FACTORS.items()
         )
         self._loaded = {}
+        # names of the factors that nothing has given yet
+        self._missing = set(FACTORS)
+        # metadata and tensors of the adapter file that was loaded
+        self._file = None
         # how often factors have been loaded
         self._generation = 0
         # gradients of the factors flow through it, to where they are finished once
@@ -213,14 +235,58 @@ class Adapters(torch.nn.Module):
             self._bound[name] = data
 
     def set_factors(self, tensors):
-        """Factors by name."""
+        """Factors by name, any of them. Layers run when all have been given."""
+        # all are checked before the first is written
+        for name, tensor in tensors.items():
+            if name not in NUMBERS:
+                raise KeyError(f"there is no factor {name}")
+            if tuple(tensor.shape) != tuple(self.factor(name).shape):
+                raise ValueError(f"{name} is {tuple(self.factor(name).shape)}, not {tuple(tensor.shape)}")
         with torch.no_grad():
-            for name, parameter in zip(FACTORS, self.factors):
-                if name not in tensors:
-                    raise KeyError(f"no tensor {name}")
-                if tuple(tensors[name].shape) != tuple(parameter.shape):
-                    raise ValueError(f"{name} is {tuple(parameter.shape)}, not {tuple(tensors[name].shape)}")
-                parameter.copy_(tensors[name])
+            for name, tensor in tensors.items():
+                self.factor(name).copy_(tensor)
+        self._missing -= set(tensors)
+
+    def load(self, path):
+        """Takes the factors of an adapter file, which lotrc rewrite writes next to a model, and lotrc train. It must have those that are trained;
+        factors that follow from the seed are in the model alone: set_factors. Returns the names of the file's other tensors, such as
+        weights that were trained in full: they are not used here, and save writes them again as they are. Needs the package safetensors."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        if _described(metadata.get("lotrc.adapters")) != json.loads(DESCRIPTION):
+            raise ValueError(
+                f"{path} is not an adapter of the method, rank, scale and seed of this library: convert it with lotrc convert, or emit "
+                "the library from the model that lotrc apply makes of it"
+            )
+        absent = [name for name in FACTORS if name not in FROZEN and name not in tensors]
+        if absent:
+            raise KeyError(f"{path} has no factor {absent[0]}")
+        self.set_factors({name: tensor for name, tensor in tensors.items() if name in NUMBERS})
+        self._file = metadata, tensors
+        return [name for name in tensors if name not in NUMBERS]
+
+    def save(self, path):
+        """Writes the file that load has read, with the factors as they are now: an adapter file, which lotrc merge and lotrc apply take. It
+        appears whole or not at all."""
+        from safetensors.torch import save_file
+
+        if self._file is None:
+            raise RuntimeError("save writes the file that load has read, with other factors: load the one that lotrc rewrite wrote")
+        metadata, tensors = self._file
+        now = {
+            name: self.factor(name).detach().to("cpu", tensor.dtype).contiguous() if name in NUMBERS else tensor
+            for name, tensor in tensors.items()
+        }
+        part = f"{path}.part"
+        try:
+            save_file(now, part, metadata)
+            os.replace(part, path)
+        finally:
+            if os.path.exists(part):
+                os.remove(part)
 
     def factor(self, name):
         """The parameter of that name."""
@@ -275,6 +341,8 @@ class Adapters(torch.nn.Module):
 
     def _layers(self, regions, x):
         """y of every layer of regions that read one x."""
+        if self._missing:
+            raise RuntimeError(f"the factor {min(self._missing)} has no numbers yet: load an adapter file, or set_factors")
         width, kind = self._inputs[regions[0]]
         if not isinstance(x, torch.Tensor) or x.layout != torch.strided:
             raise TypeError("x must be a dense tensor")
