@@ -297,24 +297,22 @@ function descriptionOf(plan: string | undefined): string | null {
 const bytesOf = (given: ArrayBuffer | Uint8Array): Uint8Array =>
   given instanceof Uint8Array ? given : new Uint8Array(given);
 
-// #if EMIT_PACKED
-/** The float32 tensors of a safetensors file, and those of `packed` as bytes. Throws for another file. */
-function tensorsIn(
-  file: Uint8Array,
-  label: string,
-  packed: readonly string[] = [],
-): {
+/** What is read of a safetensors file. */
+interface FileTensors {
+  // #if EMIT_PACKED
   readonly bytes: Record<string, Uint8Array<ArrayBuffer>>;
-  // #else
-  //- /** The float32 tensors of a safetensors file. Throws for another file. */
-  //- function tensorsIn(
-  //-   file: Uint8Array,
-  //-   label: string,
-  //- ): {
   // #endif
   readonly tensors: Record<string, Float32Array<ArrayBuffer>>;
   readonly metadata: Readonly<Record<string, string>>;
-} {
+}
+
+// #if EMIT_PACKED
+/** The float32 tensors of a safetensors file, and those of `packed` as bytes. Throws for another file. */
+function tensorsIn(file: Uint8Array, label: string, packed: readonly string[] = []): FileTensors {
+  // #else
+  //- /** The float32 tensors of a safetensors file. Throws for another file. */
+  //- function tensorsIn(file: Uint8Array, label: string): FileTensors {
+  // #endif
   const refuse = (why: string): never => {
     throw new Error(`${label} is not a safetensors file of float32: ${why}`);
   };
