@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
-import { overlapsOf, whichBeginEarly } from '../../../src/backends/host/cuda/overlap.js';
+import { overlapsOf, overlapText, whichBeginEarly } from '../../../src/backends/host/cuda/overlap.js';
 import { twinsOf } from '../../../src/backends/host/cuda/warpgroups.js';
 import { PLACED } from '../../../src/backends/host/shared/kernels.js';
 import { kernelsOf } from '../../../src/backends/host/shared/tables.js';
@@ -224,7 +224,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
 });
 
 /** Launches of a plan in bfloat16 that begin early, and kernels that release or settle. */
-function planned(spec: typeof LOTR, purpose: 'train' | 'serve', tokens: number) {
+function planned(spec: typeof LOTR, purpose: 'train' | 'serve', tokens: number, arch = 'sm_90a') {
   const size = { in: 512, out: 512, rank: 8 };
   const plan = loweredPlan(
     choose(contraction(spec, undefined, size), {
@@ -234,7 +234,7 @@ function planned(spec: typeof LOTR, purpose: 'train' | 'serve', tokens: number) 
       strategy: 'split',
       dtype: TYPE,
     }),
-    ['sm_90a'],
+    [arch],
   );
   const twins = twinsOf(plan);
   const bare = kernelsOf(plan, PLACED.byPointer);
@@ -262,12 +262,23 @@ describe('which launches begin early', () => {
       ['reduce_0', 'releases', ''],
       ['reduce_1', 'releases', ''],
     ]);
+    expect(overlapText(plan)).toMatchInlineSnapshot(`
+      "
+      on devices with warpgroups these launches begin before the one before them has ended (no prediction counts that)
+        adds the parts of P = x R: 2 of 2
+        y = x W + P L' + b: 1 of 1
+        y = x W + P L': 2 of 2
+        dx = sum of dy W^T + dP R^T: 1 of 1
+        dx = dy W^T + dP R^T: 1 of 1
+      "
+    `);
   });
 
   test('none without warpgroups', () => {
     const { plan, bare } = planned(LORA, 'serve', 300);
     const { early, kernels } = overlapsOf(plan, bare, new Map());
     expect(early.size).toBe(0);
+    expect(overlapText(planned(LORA, 'serve', 300, 'sm_80').plan)).toBe('');
     expect([...kernels.values()].some(({ kernel }) => kernel.releases || kernel.settles)).toBe(false);
   });
 

@@ -15,8 +15,9 @@ export const CUDA: BackEnd = {
     return loweredPlan(plan, architectures);
   },
   async beside(plan, { architectures }) {
+    const { overlapText } = await import('./overlap.js');
     const { operatorsText } = await import('../ort/operators.js');
-    return operatorsText(plan, architectures);
+    return overlapText(plan) + operatorsText(plan, architectures);
   },
   async emit(plan, { architectures, optimizer }) {
     const { cudaHost } = await import('./cuda.js');

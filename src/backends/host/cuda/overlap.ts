@@ -1,6 +1,8 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
-import type { BoundKernel } from '../shared/kernels.js';
+import { type BoundKernel, PLACED } from '../shared/kernels.js';
+import { kernelsOf, launchesOf } from '../shared/tables.js';
+import { twinsOf } from './warpgroups.js';
 
 /**
  * Launches that may begin before the launch before them has ended (programmatic dependent launch, sm_90 and newer). The launches of
@@ -48,6 +50,24 @@ export function overlapsOf(plan: KernelPlan, kernels: Kernels, twins: Kernels): 
     return [name, { ...one, kernel: own.get(one.kernel) ?? one.kernel }] as const;
   });
   return { early, kernels: new Map(flagged) };
+}
+
+/** The launches of a lowered plan that begin early, for readers of the plan; empty where none does. */
+export function overlapText(plan: KernelPlan): string {
+  const { early } = overlapsOf(plan, kernelsOf(plan, PLACED.byPointer), twinsOf(plan));
+  if (early.size === 0) return '';
+  const counts = new Map<string, { early: number; all: number }>();
+  for (const { name, does } of launchesOf(plan)) {
+    const { early: before, all } = counts.get(does) ?? { early: 0, all: 0 };
+    counts.set(does, { early: before + (early.has(name) ? 1 : 0), all: all + 1 });
+  }
+  const rows = [...counts].filter(([, count]) => count.early > 0);
+  return [
+    '',
+    'on devices with warpgroups these launches begin before the one before them has ended (no prediction counts that)',
+    ...rows.map(([does, count]) => `  ${does}: ${count.early} of ${count.all}`),
+    '',
+  ].join('\n');
 }
 
 /** Launches that follow each other in one call of the library. */
