@@ -127,18 +127,31 @@ function packing(
 const FOUR: Partial<TileSchedule> = { BM: 32, BN: 32, BK: 32, TM: 16, TN: 16, vec: 4, stages: 3, warps: 4 };
 /** Eight by eight invocations without matrix units. */
 const LANES: Partial<TileSchedule> = { BM: 16, BN: 16, BK: 16, TM: 2, TN: 2, warps: 0, stages: 1 };
+/** And in a ring, whose rows of tiles have words of 16 bytes: copied, or through registers. */
+const RING: Partial<TileSchedule> = { BM: 16, BN: 32, BK: 32, TM: 4, TN: 4, vec: 4, warps: 0, stages: 3 };
+const STAGED: Partial<TileSchedule> = { ...RING, stages: 2, staged: true };
 
 /**
  * Products with packed second operands in one type, null: float32 on CUDA cores. Both ways to read the weight (forward, and dx over
  * two layers), sums in parts, lengths that blocks do not divide and odd numbers of outputs and of blocks; 4 and 8 bits, without
  * zero points and with packed and plain ones, blocks of which one, two and four words are loaded at once.
  */
-export function packedCases(unit: UnitType | null): readonly KernelCase[] {
-  const type: KernelDtype = unit === null ? 'f32' : elementOf(unit);
-  const schedule = unit === null ? LANES : FOUR;
+export const packedCases = (unit: UnitType | null): readonly KernelCase[] =>
+  packedProducts(unit ?? 'f32', unit, unit === null ? LANES : FOUR);
+
+/** The same without matrix units, in a ring: of float32 that is copied, or operands in one type that come through registers. */
+export const packedRingCases = (type: KernelDtype | 'copied'): readonly KernelCase[] =>
+  packedProducts(`ring_${type}`, null, type === 'copied' ? RING : STAGED, type === 'copied' ? 'f32' : type);
+
+function packedProducts(
+  suffix: string,
+  unit: UnitType | null,
+  schedule: Partial<TileSchedule>,
+  type: KernelDtype = unit === null ? 'f32' : elementOf(unit),
+): readonly KernelCase[] {
   const of = (name: string, names: readonly string[], how: Packing, made: Parameters<typeof make>[1]) =>
     packing(
-      make(`packed_${name}_${unit ?? 'f32'}`, {
+      make(`packed_${name}_${suffix}`, {
         ...(unit ? { unit } : {}),
         ...made,
         schedule: { ...schedule, ...made.schedule },
@@ -239,6 +252,36 @@ export function packedCases(unit: UnitType | null): readonly KernelCase[] {
         M: 18,
       },
     ),
+  ];
+}
+
+/** Forward and dx of layers whose lengths are multiples of 16 bytes everywhere. */
+export function evenPackedCases(type: KernelDtype): readonly KernelCase[] {
+  const of = (name: string, how: Packing, b: boolean) =>
+    packing(
+      make(`even_${name}_${type}`, {
+        rows: 'M',
+        cols: 256,
+        segments: [
+          part(['x', 'w'], ['M', 192, 256], type, { b }),
+          part(['p', 'l'], ['M', 16, 256], type, { b }),
+        ],
+        M: 40,
+        ...(type === 'f32' ? {} : { unit: type }),
+        outType: type,
+        outOffset: 8,
+        gap: 8,
+        schedule: FOUR,
+      }),
+      ['w'],
+      how,
+      ROUND[type],
+    );
+  return [
+    of('forward', { bits: 4, block: 32, scales: type, zeros: 'u8' }, true),
+    of('dx', { bits: 4, block: 128, scales: type, zeros: null }, false),
+    of('forward_of_codes', { bits: 4, table: 'nf4', block: 64, scales: 'f32', zeros: null }, true),
+    of('dx_of_bytes', { bits: 8, block: 32, scales: type, zeros: 'u8' }, false),
   ];
 }
 

@@ -189,13 +189,13 @@ describe.skipIf(!hasHip())('clang', () => {
   test.skipIf(!EVERYTHING).each([
     ['rows with adapters of their own', { adapters: 32, mostRank: 16 }, null],
     ['several adapters in a batch', { adapters: 3 }, null],
-    ['packed weights', {}, { bits: 4, block: 32, scales: 'f32', zeros: 'u8' }],
+    ['packed weights', {}, { bits: 4, block: 32, scales: 'f32', zeros: 'u8', out: 64 }],
   ] as const)(
     'compiles kernels of %s without registers in memory',
     { timeout: 300_000 },
     (_, batch, packed) => {
       const sketch = { factors: 3, in: 1024, out: 1024, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
-      const found = packed ? packedContraction(LOTR, packed) : contractionOf(sketch);
+      const found = packed ? packedContraction(LOTR, packed, 8) : contractionOf(sketch);
       const plan = choose(found, { device, tokens: 64, purpose: 'serve', dtype: 'bf16', ...batch });
       const files = hipHost(plan, ['gfx1100']);
       const some = files.flatMap(({ path }) => (/^kernels\/.*\.hip$/.test(path) ? [path] : []));
@@ -204,6 +204,11 @@ describe.skipIf(!hasHip())('clang', () => {
         kernels.map(({ name }) => [name, 0]),
       );
       expect(kernels.length).toBe(some.length);
+      for (const { name, text } of packed ? kernels.filter(({ name }) => name.startsWith('layer')) : []) {
+        // x, words and tiles
+        expect(text, name).toMatch(/global_load_b128/);
+        expect(text, name).toMatch(/ds_store_b128/);
+      }
     },
   );
 });

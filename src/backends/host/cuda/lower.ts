@@ -1,5 +1,6 @@
 import { bytesOfEach } from '../../kernel/device/blocks.js';
 import { leastOf } from '../../kernel/device/cuda-devices.js';
+import { coreSchedule } from '../../kernel/gen/core-schedule.js';
 import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
 import type { DeviceProfile, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
@@ -50,7 +51,8 @@ export function scheduleOf({ work, schedule, family }: Launch, device: DevicePro
   const scalar = scalarSchedule(schedule, DECLARED_BYTES);
   if (work.kind !== 'product' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);
-  if (!type) return ringOfCores(schedule) && takesRing(work) ? schedule : scalar;
+  const ofCores = () => coreSchedule(schedule, work, bytesOfEach(BLOCKS_AT_ONCE, device));
+  if (!type) return (ringOfCores(schedule) && takesRing(work) && ofCores()) || scalar;
   const tables = codeTableBytes(work.segments);
   const within = (blocks: number) => unitSchedule(schedule, type, bytesOfEach(blocks, device) - tables);
   return within(BLOCKS_AT_ONCE) ?? within(1) ?? scalar;
@@ -58,4 +60,4 @@ export function scheduleOf({ work, schedule, family }: Launch, device: DevicePro
 
 /** Whether tiles of a product on CUDA cores lie in a ring. Rows of one adapter are padded to tiles, which are smaller without. */
 export const takesRing = ({ segments }: Product): boolean =>
-  segments.every(({ a, b }) => !b.matrix.packed && !a.perRowBlock && !b.perRowBlock);
+  segments.every(({ a, b }) => !a.perRowBlock && !b.perRowBlock);

@@ -1,3 +1,4 @@
+import { coreSchedule } from '../../kernel/gen/core-schedule.js';
 import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import type { KernelPlan, Launch, TileSchedule } from '../../kernel/model/types.js';
 import { ringOfCores, workgroupBytes } from '../../kernel/plan/schedule.js';
@@ -19,9 +20,11 @@ export function loweredForHip(plan: KernelPlan): KernelPlan {
 
 function scheduleOf({ work, schedule, family }: Launch): TileSchedule {
   if (family === 'rows' || work.kind === 'einsum' || work.kind === 'finish') return schedule;
-  const fits = () => workgroupBytes(schedule, { family, dtype: 'f32' }) <= DECLARED_BYTES;
+  const scalar = scalarSchedule(schedule, DECLARED_BYTES);
   const product = work.kind === 'product' && !work.chain && !work.widen && takesRing(work);
-  return product && ringOfCores(schedule) && fits()
-    ? { ...schedule, staged: true }
-    : scalarSchedule(schedule, DECLARED_BYTES);
+  if (!product || !ringOfCores(schedule)) return scalar;
+  const own = coreSchedule(schedule, work, DECLARED_BYTES);
+  return own && workgroupBytes(own, { family, dtype: 'f32' }) <= DECLARED_BYTES
+    ? { ...own, staged: true }
+    : scalar;
 }

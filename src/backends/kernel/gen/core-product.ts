@@ -29,19 +29,19 @@ import { type TileShape, turnedAt } from './unit-tiles.js';
 /**
  * The kernel of a float32 product for CUDA cores, tiles in a ring. A block computes BM x BN results, a thread TM x TN of them: rows next
  * to each other, columns four by four, BN / TN x 4 apart. Four elements come from shared memory at a time, without conflicts
- * of banks: threads that are served at once read one row of a and neighbours of b. Throws LOTR6101 for a product that is chained, widened or packed.
+ * of banks: threads that are served at once read one row of a and neighbours of b. Throws LOTR6101 for a product that is chained or widened.
  */
 export function coreProductKernel(launch: Launch): Kernel {
   const work = productIn(launch);
+  if (work.chain || work.widen)
+    return fail(refused({ launch: launch.name, why: 'a ring of tiles takes no chained or widened product' }));
   const packed = work.segments.some(({ b }) => b.matrix.packed);
-  if (work.chain || work.widen || packed)
-    return fail(
-      refused({ launch: launch.name, why: 'a ring of tiles takes no chained, widened or packed product' }),
-    );
-  return ringKernel(launch, work, new Cores(launch.schedule));
+  return ringKernel(launch, work, new Cores(launch.schedule, packed));
 }
 
 const QUAD = [0, 1, 2, 3] as const;
+/** Elements between rows that begin in different banks. */
+export const ROW_PAD = 4;
 
 /** The threads of a block, each by itself. */
 class Cores implements Multiplier {
@@ -56,7 +56,11 @@ class Cores implements Multiplier {
   readonly #row = ref('u32', 'tile_row');
   readonly #col = ref('u32', 'tile_col');
 
-  constructor(readonly schedule: TileSchedule) {
+  /** `packed`: numbers are unpacked to whole rows of tiles, which are padded then instead of turned. */
+  constructor(
+    readonly schedule: TileSchedule,
+    readonly packed: boolean,
+  ) {
     const { BM, BN, TM, TN } = schedule;
     this.#across = BN / TN;
     this.threads = (BM / TM) * this.#across;
@@ -73,7 +77,8 @@ class Cores implements Multiplier {
   shape({ transposed }: Operand, rows: number, cols: number, rowsOuter: boolean): TileShape {
     const [height, width] = transposed ? [cols, rows] : [rows, cols];
     const tile = { height, width, pitch: width, transposed };
-    return transposed && !rowsOuter ? { ...tile, spread: true } : tile;
+    if (!transposed || rowsOuter) return tile;
+    return { ...tile, pitch: width + (this.packed ? ROW_PAD : 0), spread: true };
   }
 
   places(lane: U32): Stmt[] {

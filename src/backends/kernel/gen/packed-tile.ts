@@ -18,13 +18,13 @@ import {
 import type { Packed } from '../model/types.js';
 import { blockPlace, middleOf, PackedWords, tableName, zeroOf } from './packed-words.js';
 import type { PackedViews } from './parameters.js';
-import { ownPart, type TileShape } from './unit-tiles.js';
+import { ownPart, rowAt, type TileShape } from './unit-tiles.js';
 
 /** Registers of an invocation: words, and the scale and zero of each group of them. */
 const [WORDS, SCALES, ZEROS] = ['words', 'word_scales', 'word_zeros'] as const;
 
 /**
- * A tile of a packed operand. What lies together in memory becomes a row of the tile. For matrix units words are loaded to registers
+ * A tile of a packed operand. What lies together in memory becomes a row of the tile. For a ring words are loaded to registers
  * first (`fetch`), as many at once as lie together in a block, and written to the tile as numbers when the tile before it has
  * been multiplied (`unpack`).
  */
@@ -38,7 +38,7 @@ export class PackedTile {
     launch: string,
     readonly views: PackedViews,
     readonly packed: Packed,
-    readonly shape: Pick<TileShape, 'height' | 'width' | 'pitch' | 'transposed'>,
+    readonly shape: TileShape,
     readonly threads: number,
   ) {
     const { bits, block } = packed;
@@ -139,7 +139,7 @@ export class PackedTile {
     return ownPart(name, groups, this.threads, q, lane);
   }
 
-  /** Row and column of a group within the tile. */
+  /** Row and column of a group within the tile, as it is stored. */
   #within(e: U32): readonly [down: U32, along: U32] {
     const group = this.together * this.#numbers;
     const across = u32(this.shape.width / group);
@@ -147,7 +147,9 @@ export class PackedTile {
   }
 
   #place(name: string, first: readonly [U32, U32], e: U32) {
-    return blockPlace(name, this.#inMemory(first, ...this.#within(e)), this.views, this.packed);
+    const [down, along] = this.#within(e);
+    const row = this.shape.spread ? rowAt(this.shape, down) : down;
+    return blockPlace(name, this.#inMemory(first, row, along), this.views, this.packed);
   }
 
   /** Row and column in memory of an element of the tile. */

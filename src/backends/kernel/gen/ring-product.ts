@@ -73,7 +73,7 @@ interface SegmentTiles extends RingTiles {
   /** how b is unpacked; null: its numbers are stored as they are */
   readonly packed: PackedTile | null;
   /** how tiles come through registers; null: copies bring them */
-  readonly staged: { readonly a: StagedTile; readonly b: StagedTile } | null;
+  readonly staged: { readonly a: StagedTile; readonly b: StagedTile | null } | null;
 }
 
 /** What is done for a tile of a segment: `name` for names, its first element of the inner dimension, and its place in the ring. */
@@ -112,7 +112,9 @@ class RingProduct {
       const staged = launch.schedule.staged
         ? {
             a: new StagedTile('tile_a', segment.a, a.transposed ? work.rows : segment.inner, a, threads),
-            b: new StagedTile('tile_b', segment.b, b.transposed ? segment.inner : work.cols, b, threads),
+            b: packed
+              ? null
+              : new StagedTile('tile_b', segment.b, b.transposed ? segment.inner : work.cols, b, threads),
           }
         : null;
       const plan = { segment, index, a, b, packed, staged };
@@ -136,7 +138,7 @@ class RingProduct {
       { name: 'tile_b', size: stages * this.#sizeB, ...ring },
       ...registers,
       ...packedArrays(plans.flatMap(({ packed }) => packed ?? [])),
-      ...stagedArrays(plans.flatMap(({ staged }) => (staged ? [staged.a, staged.b] : []))),
+      ...stagedArrays(plans.flatMap(({ staged }) => (staged ? [staged.a, staged.b ?? []].flat() : []))),
       ...tables.arrays,
     ];
     const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
@@ -220,12 +222,13 @@ class RingProduct {
       inSegments(t, packed, `${when}unpacked_`, ({ packed: tile }, name, _, stage) =>
         tile!.unpack(name, 'tile_b', mul(stage, u32(this.#sizeB)), this.#lane),
       );
-    // and so are numbers
+    // and numbers are put there
     const put = (t: U32, when: string) =>
       inSegments(t, run, `${when}put_`, ({ staged: tiles }, name, _, stage) => [
         tiles!.a.put(`a_${name}`, mul(stage, u32(this.#sizeA)), this.#lane),
-        tiles!.b.put(`b_${name}`, mul(stage, u32(this.#sizeB)), this.#lane),
+        ...(tiles!.b ? [tiles!.b.put(`b_${name}`, mul(stage, u32(this.#sizeB)), this.#lane)] : []),
       ]);
+    const settle = (t: U32, when: string) => [...(staged ? put(t, when) : []), ...unpack(t, when)];
     const copies = (stmt: Stmt): Stmt[] => (staged ? [] : [stmt]);
     return [
       comment(
@@ -234,7 +237,7 @@ class RingProduct {
       ...(split ? this.#share(counts.reduce(add), n) : [define(`tiles_${n}`, counts.reduce(add))]),
       loop(`t0_${n}`, from, add(from, u32(stages - 1)), u32(1), (t) => [
         ...issue(t, 'first_'),
-        ...(staged ? put : unpack)(t, 'first_'),
+        ...settle(t, 'first_'),
         ...copies({ s: 'commit' }),
       ]),
       loop(`t_${n}`, from, to, u32(1), (t) => [
@@ -248,7 +251,7 @@ class RingProduct {
           a: mul(ref('u32', `stage_${n}`), u32(this.#sizeA)),
           b: mul(ref('u32', `stage_${n}`), u32(this.#sizeB)),
         }),
-        ...(staged ? put : unpack)(ref('u32', `next_${n}`), 'next_'),
+        ...settle(ref('u32', `next_${n}`), 'next_'),
       ]),
       ...(number + 1 < this.#runs.length ? [...copies({ s: 'wait', pending: 0 }), barrier] : []),
     ];
@@ -271,11 +274,14 @@ class RingProduct {
     const shared = { elem, lane: this.#lane, threads };
     const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
     const first = [k0, this.#col0] as const;
+    const words = packed?.fetch(`b_${name}`, first, this.#lane);
     if (staged) {
-      const readB = this.#params.operand(segment.b, length, this.#cols, this.#row0);
       const ofA = { read: readA, i0: this.#row0, j0: k0, rows: this.#rows, cols: length };
+      const tileA = staged.a.fetch(`a_${name}`, ofA, this.#lane);
+      if (words) return [tileA, words];
+      const readB = this.#params.operand(segment.b, length, this.#cols, this.#row0);
       const ofB = { read: readB, i0: k0, j0: this.#col0, rows: length, cols: this.#cols };
-      return [staged.a.fetch(`a_${name}`, ofA, this.#lane), staged.b.fetch(`b_${name}`, ofB, this.#lane)];
+      return [tileA, staged.b!.fetch(`b_${name}`, ofB, this.#lane)];
     }
     const tileB = () =>
       bring({
@@ -305,7 +311,7 @@ class RingProduct {
         cols: length,
         vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, elem),
       }),
-      packed ? packed.fetch(`b_${name}`, first, this.#lane) : tileB(),
+      words ?? tileB(),
     ];
   }
 

@@ -32,7 +32,7 @@ export interface TileShape {
   readonly transposed: boolean;
   /**
    * Rows four apart in memory are neighbours here, and the 16 bytes of a row are turned further from one 128 bytes to the next: threads that
-   * read every fourth row ask different banks. Of f32, rows of at most 128 bytes without padding.
+   * read every fourth row ask different banks. Of f32, rows of at most 128 bytes. Where rows are padded these are not turned.
    */
   readonly spread?: true;
 }
@@ -45,7 +45,8 @@ export const rowAt = ({ height }: TileShape, place: U32): U32 =>
   add(mul(mod(place, u32(height / 4)), u32(4)), div(place, u32(height / 4)));
 
 /** Where in its row such a tile has an element, of which 16 bytes begin at `along`. */
-export function turnedAt({ width }: TileShape, place: U32, along: U32): U32 {
+export function turnedAt({ width, pitch }: TileShape, place: U32, along: U32): U32 {
+  if (pitch > width) return mul(quarter(along), u32(4));
   const vectors = width / 4;
   const turns = div(place, u32(Math.max(1, 8 / vectors)));
   return mul(mod(add(quarter(along), turns), u32(vectors)), u32(4));

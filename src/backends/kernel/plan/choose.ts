@@ -223,6 +223,8 @@ const CHOICES: readonly Choice[] = [
       if (region.rank > WIDEN.rank) return `rank ${region.rank}: it pays up to rank ${WIDEN.rank}`;
       if (wanted !== 'widen' && inVectorsAlone(region, context))
         return 'W is read in vectors, which no merged launch does, and its workgroups would each compute P: only on request (--form widen)';
+      if (wanted !== 'widen' && arePacked(region.layers) && target.device.features.includes('staged'))
+        return 'words of packed weights are loaded 16 bytes at a time, which no merged launch does: only on request (--form widen)';
       return target.device.features.includes('mma') && wanted !== 'widen'
         ? 'matrix units take no widened product, and CUDA cores need longer than two launches: only on request (--form widen)'
         : null;

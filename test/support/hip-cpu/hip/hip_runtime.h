@@ -6,6 +6,8 @@
 #include <utility>
 
 #define __host__
+// whole numbers are converted
+#define LOTRC_OWN_INSTRUCTIONS
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 typedef cudaError_t hipError_t;

@@ -62,7 +62,7 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
   }
 }
 
-/** File that kernels for matrix units with packed operands include as well, and its text. */
+/** File that kernels with a ring include which unpack operands, and its text. */
 export const PACKED_WEIGHTS = 'packed_weights.cuh';
 export const PACKED_WEIGHTS_TEXT = PACKED_WEIGHTS_CUH;
 
@@ -73,7 +73,7 @@ export const EIGHT_NUMBERS_TEXT = EIGHT_NUMBERS_CUH;
 /** File that kernels include whose tiles come through registers: it is HIP's, CUDA has copies that run by themselves. */
 export const STAGED_TILES = 'staged_tiles.h';
 
-/** Whether a kernel unpacks words for matrix units. */
+/** Whether a kernel unpacks words on their way to a ring. */
 export const unpacksWords = ({ arrays }: Kernel): boolean => arrays.some(({ elem }) => elem === 'u32');
 
 /**

@@ -4,9 +4,11 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "matrix_units.cuh"
+#ifndef LOTRC_DEVICE
+#define LOTRC_DEVICE static __device__ __forceinline__
+#endif
 
-#ifdef LOTRC_OWN_INSTRUCTIONS
+#ifdef LOTRC_OWN_INSTRUCTIONS // of a build for another machine: see matrix_units.cuh
 LOTRC_DEVICE float whole_number(unsigned number) { return static_cast<float>(number); }
 #else
 // below 2^23, without a conversion: few units do those
