@@ -1,5 +1,7 @@
 import type { BufferPlan, KernelPlan, Launch, MatrixRef } from '../../kernel/model/types.js';
+import { runtimeText } from '../../runtime-text.js';
 import { launchesOf } from '../shared/tables.js';
+import { BLAS_CU } from './generated/runtime.js';
 import { type BufferNumbers, cString } from './rows.js';
 
 /** cuBLASLt in an emitted CUDA library: products over tokens that the vendor's library does (bordered weights, S0). */
@@ -8,6 +10,21 @@ import { type BufferNumbers, cString } from './rows.js';
 export const libraryCalls = (plan: KernelPlan): readonly Launch[] =>
   launchesOf(plan).filter(({ family }) => family === 'blas');
 
+/** What describes products to cuBLASLt and has it compute them; after {@link productTypes}. */
+export const blasText = (): readonly string[] => runtimeText(BLAS_CU, {}).trimEnd().split('\n');
+
+/** In which types cuBLASLt multiplies and adds up. */
+export function productTypes({ dtype, rounding }: Pick<KernelPlan, 'dtype' | 'rounding'>): readonly string[] {
+  // it has no three products for one, and is exact then
+  const tf32 = rounding === 'tf32';
+  const type = { f32: 'CUDA_R_32F', f16: 'CUDA_R_16F', bf16: 'CUDA_R_16BF' }[dtype];
+  return [
+    `static constexpr cudaDataType_t PRODUCT_TYPE = ${type};`,
+    `// ${tf32 ? 'operands rounded to tf32, sums' : 'sums'} in float32`,
+    `static constexpr cublasComputeType_t PRODUCT_SUMS = CUBLAS_COMPUTE_32F${tf32 ? '_FAST_TF32' : ''};`,
+  ];
+}
+
 /** The text of a call; `calls`: those of the whole plan. */
 export function productText(launch: Launch, calls: readonly Launch[]): string {
   return `product(a, ${calls.indexOf(launch)})`;
@@ -15,15 +32,10 @@ export function productText(launch: Launch, calls: readonly Launch[]): string {
 
 /** The table of the products: before the state of the library. */
 export function productTable(plan: KernelPlan, number: BufferNumbers): readonly string[] {
-  // it has no three products for one, and is exact then
-  const tf32 = plan.rounding === 'tf32';
   const calls = libraryCalls(plan);
-  const type = { f32: 'CUDA_R_32F', f16: 'CUDA_R_16F', bf16: 'CUDA_R_16BF' }[plan.dtype];
   return [
     `static constexpr int PRODUCT_COUNT = ${calls.length};`,
-    `static constexpr cudaDataType_t PRODUCT_TYPE = ${type};`,
-    `// ${tf32 ? 'operands rounded to tf32, sums' : 'sums'} in float32`,
-    `static constexpr cublasComputeType_t PRODUCT_SUMS = CUBLAS_COMPUTE_32F${tf32 ? '_FAST_TF32' : ''};`,
+    ...productTypes(plan),
     '',
     'static const ProductRow PRODUCTS[PRODUCT_COUNT] = {',
     ...calls.map((launch) => `    {${productRow(launch, number).join(', ')}},  // ${launch.does}`),

@@ -16,7 +16,7 @@ import {
   rowBlockOf,
   rowFactorsOf,
 } from '../shared/tables.js';
-import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
+import { blasText, borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import { eitherText, indented, kernelCall, plainBuffers, queueText, SM90A } from './launch-text.js';
 import { type LibraryProperties, propertiesOf } from './properties.js';
@@ -68,6 +68,7 @@ export function sourceText(
         ...(properties.rows ? rowTables(plan, number) : []),
       ],
       queue: queueText({ ...properties, early: early.size > 0 }),
+      blas: properties.library ? blasText() : [],
       products: properties.library ? productTable(plan, number) : [],
       large: large.map(allowText),
       shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],

@@ -106,21 +106,7 @@ struct ProductRow {
 
 #insert products
 
-struct Product {
-  cublasLtMatmulDesc_t what = nullptr;
-  cublasLtMatrixLayout_t weight = nullptr, rows = nullptr, out = nullptr;
-  cublasLtMatmulAlgo_t algorithm = {};
-};
-
-struct Library {
-  cublasLtHandle_t handle = nullptr;
-  cublasLtMatmulPreference_t wishes = nullptr;
-  Product product[PRODUCT_COUNT];
-  void *workspace = nullptr;
-  size_t workspace_bytes = 0;                          // most that any product needs
-  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is reported
-  std::string call;
-};
+#insert blas
 #endif
 
 struct lotrc_adapters : Queue {
@@ -150,6 +136,9 @@ struct lotrc_adapters : Queue {
   bool any_order = false;           // regions run backward in any order
 #if EMIT_LIBRARY
   Library library;
+  Product product[PRODUCT_COUNT];
+  void *workspace = nullptr;
+  size_t workspace_bytes = 0;       // most that any product needs
 #endif
   std::string message;
 };
@@ -165,10 +154,10 @@ static lotrc_status fail(lotrc_adapters *a, lotrc_status status, std::string why
 static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing) {
   if (error == cudaSuccess) return LOTRC_OK;
 #if EMIT_LIBRARY
-  if (a && a->library.status != CUBLAS_STATUS_SUCCESS) {
-    const cublasStatus_t refused = std::exchange(a->library.status, CUBLAS_STATUS_SUCCESS);
+  if (refusal.status != CUBLAS_STATUS_SUCCESS) {
+    const cublasStatus_t refused = std::exchange(refusal.status, CUBLAS_STATUS_SUCCESS);
     return fail(a, refused == CUBLAS_STATUS_ALLOC_FAILED ? LOTRC_NO_MEMORY : LOTRC_CUBLAS,
-                std::string(doing) + ": " + a->library.call + ": " + cublasLtGetStatusName(refused));
+                std::string(doing) + ": " + refusal.call + ": " + cublasLtGetStatusName(refused));
   }
 #endif
   const lotrc_status status = error == cudaErrorMemoryAllocation ? LOTRC_NO_MEMORY : LOTRC_CUDA;
@@ -249,88 +238,31 @@ class OnDevice {
 
 #if EMIT_LIBRARY
 
-// keeps the status of cuBLASLt for the message of the call
-static cudaError_t refused(lotrc_adapters *a, const char *of, const char *function, cublasStatus_t status) {
-  a->library.status = status;
-  a->library.call = std::string(function) + " of " + of;
-  return cudaErrorUnknown;
-}
-
-#define LOTRC_LT(of, function, ...) do { \
-    const cublasStatus_t status = function(__VA_ARGS__); \
-    if (status != CUBLAS_STATUS_SUCCESS) return refused(a, of, #function, status); \
-  } while (false)
-
-// Matrices are row-major here and column-major there: the same memory holds their transposes, and out^T = weight^T rows^T. A bias
-// has a number for each row of out^T, which is what cuBLASLt adds.
-static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p) {
-  Library &library = a->library;
-  const cublasOperation_t turn = row.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
-  LOTRC_LT(row.name, cublasLtMatmulDescCreate, &p.what, PRODUCT_SUMS, CUDA_R_32F);
-  LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn);
-  if (row.bias >= 0) {
-    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-    const void *bias = a->buffer[row.bias];
-    LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
-    LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+// Chooses an algorithm for every product once, for the tokens of this library.
+static cudaError_t prepare_products(lotrc_adapters *a) {
+  LOTRC_TRY(open_library(&a->library));
+  for (int i = 0; i < PRODUCT_COUNT; i++) {
+    const ProductRow &row = PRODUCTS[i];
+    Product &p = a->product[i];
+    const Shape shape = {a->tokens, row.inner, row.cols, row.rows_stride, row.weight_stride, row.out_stride, row.transposed};
+    LOTRC_TRY(describe(row.name, shape, row.bias >= 0 ? a->buffer[row.bias] : nullptr, &p));
+    LOTRC_TRY(choose(a->library, row.name, &p));
+    a->workspace_bytes = std::max(a->workspace_bytes, p.workspace_bytes);
   }
-  const uint64_t height = row.transposed ? row.inner : row.cols, width = row.transposed ? row.cols : row.inner;
-  LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.weight, PRODUCT_TYPE, height, width, row.weight_stride);
-  LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.rows, PRODUCT_TYPE, row.inner, a->tokens, row.rows_stride);
-  LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.out, PRODUCT_TYPE, row.cols, a->tokens, row.out_stride);
-  cublasLtMatmulHeuristicResult_t best = {};
-  int found = 0;
-  LOTRC_LT(row.name, cublasLtMatmulAlgoGetHeuristic, library.handle, p.what, p.weight, p.rows, p.out, p.out, library.wishes, 1,
-           &best, &found);
-  if (found < 1) best.state = CUBLAS_STATUS_NOT_SUPPORTED;
-  if (best.state != CUBLAS_STATUS_SUCCESS) return refused(a, row.name, "cublasLtMatmulAlgoGetHeuristic", best.state);
-  p.algorithm = best.algo;
-  if (best.workspaceSize > library.workspace_bytes) library.workspace_bytes = best.workspaceSize;
+  if (a->workspace_bytes > 0) LOTRC_TRY(cudaMalloc(&a->workspace, a->workspace_bytes));
   return cudaSuccess;
 }
 
-// Chooses an algorithm for every product once, for the tokens of this library. Parts of a sum stay in float32 and are added in a step of
-// their own.
-static cudaError_t open_library(lotrc_adapters *a) {
-  Library &library = a->library;
-  const uint64_t most = uint64_t(32) << 20;
-  const uint32_t sums = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-  LOTRC_LT("the library", cublasLtCreate, &library.handle);
-  LOTRC_LT("the library", cublasLtMatmulPreferenceCreate, &library.wishes);
-  LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
-           sizeof most);
-  LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums,
-           sizeof sums);
-  const uint32_t alignment = LOTRC_ALIGNMENT;
-  for (const cublasLtMatmulPreferenceAttributes_t of :
-       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
-    LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, of, &alignment, sizeof alignment);
-  for (int i = 0; i < PRODUCT_COUNT; i++) LOTRC_TRY(prepare(a, PRODUCTS[i], library.product[i]));
-  if (library.workspace_bytes > 0) LOTRC_TRY(cudaMalloc(&library.workspace, library.workspace_bytes));
-  return cudaSuccess;
-}
-
-static void close_library(lotrc_adapters *a) {
-  Library &library = a->library;
-  for (const Product &p : library.product) {
-    if (p.what) cublasLtMatmulDescDestroy(p.what);
-    for (const cublasLtMatrixLayout_t layout : {p.weight, p.rows, p.out})
-      if (layout) cublasLtMatrixLayoutDestroy(layout);
-  }
-  if (library.wishes) cublasLtMatmulPreferenceDestroy(library.wishes);
-  if (library.handle) cublasLtDestroy(library.handle);
-  cudaFree(library.workspace);
+static void forget_products(lotrc_adapters *a) {
+  for (const Product &p : a->product) forget(p);
+  close_library(a->library);
+  cudaFree(a->workspace);
 }
 
 static cudaError_t product(lotrc_adapters *a, int index) {
   const ProductRow &row = PRODUCTS[index];
-  const Product &p = a->library.product[index];
-  const float one = 1, kept = row.adds ? 1 : 0;
-  void *out = a->buffer[row.out];
-  LOTRC_LT(row.name, cublasLtMatmul, a->library.handle, p.what, &one, a->buffer[row.weight], p.weight, a->buffer[row.rows], p.rows,
-           &kept, out, p.out, out, p.out, &p.algorithm, a->library.workspace, a->library.workspace_bytes, a->stream);
-  return cudaSuccess;
+  return multiply(a->library, row.name, a->product[index], a->buffer[row.rows], a->buffer[row.weight], a->buffer[row.out], row.adds,
+                  a->workspace, a->workspace_bytes, a->stream);
 }
 
 // a dense or strided matrix into a part of a larger one of the same type
@@ -416,7 +348,7 @@ static cudaError_t allocate(lotrc_adapters *a) {
 #endif
 #insert moments
 #if EMIT_LIBRARY
-  return open_library(a);
+  return prepare_products(a);
 #else
   return cudaSuccess;
 #endif
@@ -474,7 +406,7 @@ void lotrc_destroy(lotrc_adapters *a) {
   const OnDevice on(a);
   static_cast<void>(cudaStreamSynchronize(a->stream));
 #if EMIT_LIBRARY
-  close_library(a);
+  forget_products(a);
 #endif
   for (void *memory : a->own) static_cast<void>(cudaFree(memory));
   for (float *memory : a->moment) static_cast<void>(cudaFree(memory));
