@@ -2,7 +2,7 @@ import { type AdapterSpec, effectiveScale, shapeOfFactor } from '../../src/adapt
 import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { KernelDtype, UnitRounding } from '../../src/backends/kernel/model/types.js';
+import type { DeviceProfile, KernelDtype, UnitRounding } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { type Attr, attrFloat, attrInt, attrString } from '../../src/ir/attr.js';
 import { GraphBuilder } from '../../src/ir/builder.js';
@@ -22,8 +22,6 @@ import { profile } from './devices.js';
 import { values } from './kernel-cases.js';
 import type { Feed } from './ort-op.js';
 
-const device = profile('h100', 'cuda');
-
 /** The operators of a library for the layers of a rewritten model. */
 export function operators(
   model: Model,
@@ -31,6 +29,7 @@ export function operators(
   rounding: UnitRounding | null = null,
   dtype: KernelDtype = 'f32',
   architectures: readonly string[] = ['sm_80'],
+  device: DeviceProfile = profile('h100', 'cuda'),
 ): readonly EmittedFile[] {
   const plan = choose(contract(model), {
     ...{ device, tokens, purpose: 'train', dtype },

@@ -5,10 +5,13 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
+import { callsInstead } from '../../../src/backends/host/ort/library.js';
 import { operatorsText } from '../../../src/backends/host/ort/operators.js';
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
+import type { DeviceProfile } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { dense, plain } from '../../../src/backends/kernel/plan/launches.js';
 import { attrInt } from '../../../src/ir/attr.js';
 import { GraphBuilder } from '../../../src/ir/builder.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
@@ -53,6 +56,8 @@ type Case = LayerCase & {
   readonly tokens: number;
   /** as on a device that has them */
   readonly warpgroups?: true;
+  /** as on a device for which cuBLASLt multiplies */
+  readonly library?: true;
 };
 const BASE: Case = {
   spec: LOTR,
@@ -64,6 +69,12 @@ const BASE: Case = {
   dtype: 'f16',
   masks: [0b11111, 0b00011, 0b00100],
 };
+/** A device whose kernels are so slow that cuBLASLt multiplies any number of rows. */
+const SLOW: DeviceProfile = {
+  ...profile('b200', 'cuda'),
+  flops: { f32: 1e6, tf32: 1e6, f16: 1e6, bf16: 1e6 },
+};
+
 /** Widths that the copy engine takes, and rows that tiles do not divide. */
 const GROUPED: Case = {
   ...BASE,
@@ -82,6 +93,7 @@ const MORE: typeof CASES = [
   ['lotr in float16, a rank wider than a tile', { ...BASE, rank: 37, inn: 48, out: 41, rows: [7] }],
   ['lora in float16', { ...BASE, spec: LORA, rank: 4, masks: [0b1111, 0b0100, 0b0001] }],
   ['lotr in bfloat16 on warpgroups', { ...GROUPED, dtype: 'bf16', rows: [1], rank: 16 }],
+  ['lotr in bfloat16 by cuBLASLt', { ...BASE, dtype: 'bf16', library: true }],
   [
     'lora in float16 on warpgroups, W stored as (out, in)',
     { ...GROUPED, spec: LORA, stored: true, rows: [301], masks: [0b1111] },
@@ -152,8 +164,10 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
   '16-bit operators in ONNX Runtime',
   () => {
     const agrees = (_: string, one: Case) => {
-      const { warpgroups = false } = one;
-      const library = operators(layerModel(one), one.tokens, null, one.dtype, warpgroups ? BOTH : ['sm_80']);
+      const { warpgroups = false, tokens, dtype } = one;
+      const architectures = warpgroups ? BOTH : ['sm_80'];
+      const device = one.library ? SLOW : undefined;
+      const library = operators(layerModel(one), tokens, null, dtype, architectures, device);
       const built = buildOperators(library, { warpgroups });
       for (const calls of [layerCalls(one, false), layerCalls(one, true), gradientCalls(one)]) {
         const kernels = run(built, true, calls);
@@ -201,6 +215,42 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
           if (refused(() => wrong({ FAULT: String(fault) }))) found.push(fault);
       }
       expect(found).toEqual([...FAULTS.keys(), 0]);
+    });
+
+    const CALL_FAULTS = [
+      // to what is there
+      ['in, weight, out, adds, workspace', 'in, weight, out, adds && !FAULT, workspace'],
+      ['describe(name, shape, bias, &p)', 'describe(name, shape, FAULT ? nullptr : bias, &p)'],
+      // what was chosen for other products
+      [
+        '{rows, inner, cols, transposed, adds, bias != nullptr}',
+        '{rows, FAULT ? 0 : inner, cols, !FAULT && transposed, !FAULT && adds, !FAULT && bias != nullptr}',
+      ],
+      // cuBLASLt has no room
+      [
+        'multiply(blas.library,',
+        '(cublas_calls_left = FAULT ? 0 : -1, cublas_failure = CUBLAS_STATUS_ALLOC_FAILED, multiply)(blas.library,',
+      ],
+    ] as const;
+
+    test('cuBLASLt agrees with float64 where it is faster; faults are found', { timeout: 300_000 }, () => {
+      const one: Case = { ...GROUPED, rank: 3, inn: 17, out: 11, stored: true };
+      const library = operators(layerModel(one), one.tokens, null, one.dtype, ['sm_100'], SLOW);
+      const built = buildOperators(withFaults(library, CALL_FAULTS));
+      const found: number[] = [];
+      for (const [kind, calls] of [layerCalls(one, true), gradientCalls(one)].entries()) {
+        const wrong = (env: Readonly<Record<string, string>>) => {
+          const got = runTwice(built, fileOf(calls), calls.feeds, namesOf(calls), env);
+          return errorsOf(got.values, calls).some(([, error]) => !(error < BOUNDS.f16));
+        };
+        expect(wrong({})).toBe(false);
+        for (const fault of kind === 0 ? CALL_FAULTS.keys() : [0])
+          if (refused(() => wrong({ FAULT: String(fault) }))) found.push(fault);
+        expect(runWith(built, true, fileOf(calls), calls.feeds, namesOf(calls), { FAULT: '3' })).toMatch(
+          /lotrc::LoTRLinear\w+: cublasLtMatmul of ort_\w+: CUBLAS_STATUS_/,
+        );
+      }
+      expect(found).toEqual([...CALL_FAULTS.keys(), 0]);
     });
 
     test('a library without kernels for warpgroups says so on a device that has them', {
@@ -266,11 +316,9 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux' || !exported
 });
 
 test('a plan says which tiles the operators have, and why warpgroups do not run a product', () => {
-  const text = (one: Case, architectures: readonly string[]) => {
+  const text = (one: Case, architectures: readonly string[], device = profile('h100', 'cuda')) => {
     const { tokens, dtype } = one;
-    const plan = choose(contract(layerModel(one)), {
-      ...{ device: profile('h100', 'cuda'), tokens, purpose: 'train', dtype },
-    });
+    const plan = choose(contract(layerModel(one)), { device, tokens, purpose: 'train', dtype });
     return operatorsText(loweredPlan(plan, architectures), architectures);
   };
   expect(text(GROUPED, BOTH)).toMatch(
@@ -279,14 +327,39 @@ test('a plan says which tiles the operators have, and why warpgroups do not run 
   const odd = text({ ...GROUPED, rank: 3 }, BOTH);
   expect(odd.match(/no warpgroups: rows of \w+ do not begin at multiples of 16 bytes/g)).toHaveLength(2);
   expect(text(GROUPED, ['sm_80'])).not.toMatch(/warpgroups/);
+  expect(text(GROUPED, ['sm_100'], SLOW).match(/; 2 calls of cuBLASLt from 1 rows on/g)).toHaveLength(2);
+  // only where its matrix units are faster than those of kernels, and rows are many
+  const matrix = (name: string, rows: number | 'M', cols: number) => plain(dense(name, 'bf16', rows, cols));
+  const least = (name: string, width: number) => {
+    const device = profile(name, 'cuda');
+    const target = { device, db: device.tiles, dtype: 'bf16', tokens: 64 } as const;
+    return callsInstead(target, {
+      ...{ name: 'layer', family: 'gemm', does: 'y = x W + P B', rows: 'M', cols: width },
+      segments: [
+        { a: matrix('x', 'M', width), b: matrix('w', width, width), inner: width },
+        { a: matrix('p', 'M', 16), b: matrix('up', 16, width), inner: 16 },
+      ],
+      out: dense('y', 'bf16', 'M', width),
+    })?.from;
+  };
+  expect([least('b200', 4096), least('b200', 256), least('h100', 4096), least('a100', 4096)]).toEqual([
+    128,
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   const title = 'compiles the operators in %s without a warning';
   test.each(allOrFirst(['f16', 'bf16'] as const))(title, { timeout: 300_000 }, (dtype) => {
-    const one = dtype === 'f16' ? GROUPED : BASE;
-    const { files, sources } = operatorFiles(operators(layerModel(one), 640, null, dtype, BOTH));
-    if (one === BASE) compileLibrary(files, sources, ['sm_80'], true);
-    else compileLibrary(files, ofEachKind(sources), ['sm_90a', 'sm_80', 'sm_100']);
+    if (dtype === 'f16') {
+      const { files, sources } = operatorFiles(operators(layerModel(GROUPED), 640, null, dtype, BOTH));
+      compileLibrary(files, ofEachKind(sources), ['sm_90a', 'sm_80', 'sm_100']);
+    } else {
+      const library = operators(layerModel(BASE), 640, null, dtype, ['sm_100'], SLOW);
+      const { files, sources } = operatorFiles(library);
+      compileLibrary(files, sources, ['sm_100'], true);
+    }
   });
 });

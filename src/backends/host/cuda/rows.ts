@@ -112,9 +112,8 @@ export function cmakeText(
     ...kernels.map(({ name }) => `  kernels/${name}.cu`),
     ')',
     'target_include_directories(lotrc_adapters PUBLIC .)',
-    ...(library
-      ? ['find_package(CUDAToolkit REQUIRED)', 'target_link_libraries(lotrc_adapters PRIVATE CUDA::cublasLt)']
-      : []),
+    ...(library || operators.library ? ['find_package(CUDAToolkit REQUIRED)'] : []),
+    ...(library ? ['target_link_libraries(lotrc_adapters PRIVATE CUDA::cublasLt)'] : []),
     ...target('lotrc_adapters'),
     ...onlyFor90a(
       'lotrc_adapters',
@@ -130,6 +129,7 @@ export function cmakeText(
             path.endsWith('.cu') && !operators.grouped.includes(path) ? [`  ${path}`] : [],
           ),
           ')',
+          ...(operators.library ? ['target_link_libraries(lotrc_ort PRIVATE CUDA::cublasLt)'] : []),
           ...target('lotrc_ort'),
           ...onlyFor90a('lotrc_ort', operators.grouped),
         ]),

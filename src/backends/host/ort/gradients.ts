@@ -204,7 +204,7 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
       ...factorOperands(kind),
       ...scratch.places,
       p: 'tokens',
-      dp: 'tokens + size_t(M) * kind.rank',
+      dp: 'tokens + spaced(M, kind.rank)',
     },
   };
 }

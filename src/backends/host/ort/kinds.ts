@@ -15,10 +15,11 @@ import type {
 } from '../../kernel/model/types.js';
 import { ELEMENT_BYTES } from '../../kernel/plan/cost.js';
 import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
-import { eitherText, kernelCall, plainBuffers } from '../cuda/launch-text.js';
+import { eitherText, indented, kernelCall, plainBuffers } from '../cuda/launch-text.js';
 import { groupedSchedule, scheduleOf } from '../cuda/lower.js';
 import { twinOf } from '../cuda/warpgroups.js';
 import { type GridExtent, gridFor } from '../shared/tables.js';
+import { callsInstead, callText, type LibraryCalls } from './library.js';
 
 /** A kind of adapted layer: what kernels are made for. */
 export interface LayerKind {
@@ -90,6 +91,8 @@ interface Gridded {
 export interface KindLaunch extends Gridded {
   /** what it is a launch of, and the tiles that the plan has for it; absent where a factor is rounded */
   readonly launch?: Launch & { readonly planned: TileSchedule };
+  /** what is called for many rows instead */
+  readonly library?: LibraryCalls;
   /** what devices with warpgroups run instead */
   readonly twin?: Gridded;
   /** names of its buffers in the C++ text, where they are its own */
@@ -115,8 +118,11 @@ export function stepOf(launch: Launch, { target, least, architectures }: Operato
   return { ...gridded(written), launch: { ...written, warpgroups }, twin };
 }
 
-export const productStep = (setting: OperatorTarget, wanted: ProductRequest): KindLaunch =>
-  stepOf(productLaunch(setting.target, wanted), setting);
+export function productStep(setting: OperatorTarget, wanted: ProductRequest): KindLaunch {
+  const step = stepOf(productLaunch(setting.target, wanted), setting);
+  const library = wanted.family === 'gemm' ? callsInstead(setting.target, wanted) : null;
+  return library ? { ...step, library } : step;
+}
 
 /**
  * Columns of the tile of a product: a tile at least as wide as the rank can be multiplied once more before it is
@@ -146,7 +152,20 @@ export type Operands = Readonly<Record<string, string>>;
 
 /** The C++ statements that launch it. */
 export function launchText(step: KindLaunch, given: Operands): readonly string[] {
-  const operands = step.operands ?? given;
+  const { library } = step;
+  const emitted = emittedText(step, step.operands ?? given);
+  if (!library) return emitted;
+  const calls = library.calls.map((call) => callText(call, given));
+  return [
+    `if (M >= ${library.from}) {`,
+    ...indented(calls, '  '),
+    '} else {',
+    ...indented(emitted, '  '),
+    '}',
+  ];
+}
+
+function emittedText(step: KindLaunch, operands: Operands): readonly string[] {
   const { twin } = step;
   const call = callOf(step, operands);
   if (!twin) return [`LOTRC_TRY(${call});`];

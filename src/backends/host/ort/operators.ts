@@ -10,6 +10,7 @@ import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { runtimeText } from '../../runtime-text.js';
+import { blasText, productTypes } from '../cuda/blas.js';
 import { indented, queueText, SM90A } from '../cuda/launch-text.js';
 import { allowText, cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
@@ -35,6 +36,8 @@ export interface OperatorFiles {
   readonly files: readonly EmittedFile[];
   /** paths of those that are compiled for sm_90a alone */
   readonly grouped: readonly string[];
+  /** cuBLASLt is called */
+  readonly library: boolean;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface OperatorFiles {
  * are not such a product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
  * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
- * these instead of the functions' bodies; others run the bodies. Kernels run on `least` too; with sm_90a among the architectures,
+ * these instead of the functions' bodies; others run the bodies. For many rows cuBLASLt multiplies instead, where that is predicted to take less time. Kernels run on `least` too; with sm_90a among the architectures,
  * products that warpgroups take have a second kernel. None for packed weights; no files where there are no others.
  */
 export function ortOperators(
@@ -53,7 +56,7 @@ export function ortOperators(
   architectures: readonly string[],
 ): OperatorFiles {
   const { kinds, steps, gradients } = kindSteps(plan, least, architectures);
-  if (kinds.length === 0) return { files: [], grouped: [] };
+  if (kinds.length === 0) return { files: [], grouped: [], library: false };
   const { dtype } = plan;
   const training = plan.purpose === 'train';
   const launches = [
@@ -65,6 +68,7 @@ export function ortOperators(
   requireSound(kernels, least);
   requireSound(grouped, plan.device);
   const warpgroups = grouped.length > 0;
+  const library = launches.some((launch) => launch.library !== undefined);
   const stems = [...new Map(kinds.map((kind) => [kind.stem, shapesOf(kind).length]))];
   const half = dtype === 'f32' ? '' : '_half';
   const types = { f32: dtype === 'f32', f16: dtype === 'f16', bf16: dtype === 'bf16' };
@@ -109,9 +113,11 @@ export function ortOperators(
   const back = () => runtimeText(GRADIENTS_CU, { warpgroups, ...types }, { stems: stemTable }).trimEnd();
   const text = runtimeText(
     OPERATORS_CU,
-    { training, warpgroups, ...types },
+    { training, warpgroups, library, ...types },
     {
       queue: queueText({ hip: false, warpgroups, early: false }),
+      product_types: productTypes(plan),
+      blas: blasText(),
       most_maps: [`  Map map[${Math.max(...grouped.map(({ maps }) => maps?.length ?? 0))}];`],
       prototypes: [
         ...kernels.map(cudaPrototype),
@@ -140,7 +146,7 @@ export function ortOperators(
       : []),
     ...[...kernels, ...grouped].map((kernel) => ({ path: pathOf(kernel), text: printCuda([kernel]) })),
   ];
-  return { files, grouped: grouped.map(pathOf) };
+  return { files, grouped: grouped.map(pathOf), library };
 }
 
 /** The launches of the kinds of layers of a plan, and of their gradients where it is for training. */
@@ -173,9 +179,10 @@ export function operatorsText(plan: KernelPlan, architectures: readonly string[]
   return ['', 'operators for ONNX Runtime (ort/)', ...lines, ''].join('\n');
 }
 
-function productText({ launch }: KindLaunch, architectures: readonly string[]): string {
+function productText({ launch, library }: KindLaunch, architectures: readonly string[]): string {
   const { does, work, planned } = launch!;
-  const text = `${does}: ${tilesText(launch!)}`;
+  const called = library ? `; ${library.calls.length} calls of cuBLASLt from ${library.from} rows on` : '';
+  const text = `${does}: ${tilesText(launch!)}${called}`;
   const asked = architectures.includes('sm_90a') && work.kind === 'product' && work.out.dtype !== 'f32';
   const why = asked ? whyNoWarpgroups(work, planned) : null;
   return why ? `${text}; no warpgroups: ${why}` : text;
@@ -238,7 +245,7 @@ function chainSteps(
       ...OPERANDS,
       ...factorOperands(kind),
       t: 'tokens',
-      p: 'tokens + size_t(M) * kind.rank',
+      p: 'tokens + spaced(M, kind.rank)',
     },
   };
 }

@@ -89,7 +89,7 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     sums[i] = static_cast<float *>(out[1 + i]);
   }
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue.stream);
+  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * spaced(rows, kind->rank) * sizeof(Element), queue.stream);
   if (error == cudaSuccess) {
     error = kind->gradient(&queue, kernel.maps, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
                            in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums.data(),
@@ -161,6 +161,9 @@ export const OPERATORS_CU = `// Operators for ONNX Runtime over the kernels of t
 #if EMIT_BF16
 #include <cuda_bf16.h>
 #endif
+#if EMIT_LIBRARY
+#include <cublasLt.h>
+#endif
 #include <cuda_runtime.h>
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
@@ -169,11 +172,18 @@ export const OPERATORS_CU = `// Operators for ONNX Runtime over the kernels of t
 #endif
 
 #include <algorithm>
+#if EMIT_LIBRARY
+#include <array>
+#endif
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <string>
+#if EMIT_LIBRARY
+#include <tuple>
+#include <utility>
+#endif
 #include <vector>
 
 // LOTRC_ORT_CPU: for a build whose kernels run on the CPU
@@ -261,8 +271,73 @@ static OrtCustomOp table();
 [[maybe_unused]] static const uint16_t ONE = 0x3f80;
 #endif
 
+// Numbers of a matrix with a row for each token, with room so that what follows begins at 16 bytes too.
+static size_t spaced(uint64_t rows, uint64_t cols) { return (rows * cols + 7) / 8 * 8; }
+
 static unsigned tiles(unsigned rows, unsigned per) { return (rows + per - 1) / per; }
 
+#if EMIT_LIBRARY
+#insert product_types
+
+#insert blas
+
+// cuBLASLt on one device, and the algorithms that it chose. They stay as long as the process.
+struct Blas {
+  bool open = false;
+  Library library;
+  std::map<std::array<uint64_t, 6>, std::pair<cublasLtMatmulAlgo_t, size_t>> chosen;
+};
+
+// the algorithm for a product of this shape
+static cudaError_t choose_once(Blas *blas, const char *name, const std::array<uint64_t, 6> &shape, Product *p) {
+  const auto found = blas->chosen.find(shape);
+  if (found != blas->chosen.end()) {
+    std::tie(p->algorithm, p->workspace_bytes) = found->second;
+    return cudaSuccess;
+  }
+  LOTRC_TRY(choose(blas->library, name, p));
+  // a program may run batches of any number of rows
+  if (blas->chosen.size() >= 1024) blas->chosen.clear();
+  blas->chosen[shape] = {p->algorithm, p->workspace_bytes};
+  return cudaSuccess;
+}
+
+// out (+)= in weight + bias, of matrices without gaps; \`bias\` may be null. Threads take turns.
+static cudaError_t product(const Queue *queue, const char *name, uint64_t rows, uint64_t inner, uint64_t cols, bool transposed,
+                           const void *in, const void *weight, const void *bias, void *out, bool adds) {
+  static std::mutex turn;
+  static std::map<int, Blas> known;
+  int device = 0;
+  LOTRC_TRY(cudaGetDevice(&device));
+  const std::lock_guard<std::mutex> locked(turn);
+  Blas &blas = known[device];
+  if (!blas.open) {
+    const cudaError_t error = open_library(&blas.library);
+    if (error != cudaSuccess) {
+      close_library(blas.library);
+      blas.library = {};
+      return error;
+    }
+    blas.open = true;
+  }
+  const int64_t width = static_cast<int64_t>(cols), depth = static_cast<int64_t>(inner);
+  const Shape shape = {rows, inner, cols, depth, transposed ? depth : width, width, transposed};
+  Product p;
+  void *workspace = nullptr;
+  cudaError_t error = describe(name, shape, bias, &p);
+  if (error == cudaSuccess) error = choose_once(&blas, name, {rows, inner, cols, transposed, adds, bias != nullptr}, &p);
+  if (error == cudaSuccess && p.workspace_bytes > 0) error = cudaMallocAsync(&workspace, p.workspace_bytes, queue->stream);
+  if (error == cudaSuccess)
+    error = multiply(blas.library, name, p, in, weight, out, adds, workspace, p.workspace_bytes, queue->stream);
+  if (workspace) {
+    const cudaError_t freed = cudaFreeAsync(workspace, queue->stream);
+    if (error == cudaSuccess) error = freed;
+  }
+  forget(p);
+  return error;
+}
+
+#endif
 #insert prototypes
 
 #insert tables
@@ -398,6 +473,12 @@ static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind,
 
 static OrtStatus *failure(const Ort &ort, const std::string &op, cudaError_t error) {
   if (error == cudaSuccess) return nullptr;
+#if EMIT_LIBRARY
+  if (refusal.status != CUBLAS_STATUS_SUCCESS) {
+    const cublasStatus_t refused = std::exchange(refusal.status, CUBLAS_STATUS_SUCCESS);
+    return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": " + refusal.call + ": " + cublasLtGetStatusName(refused));
+  }
+#endif
   return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": " + cudaGetErrorString(error));
 }
 
@@ -527,7 +608,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const std::vector<const float *> matrices = factors_in(in, factors);
   const size_t room = layer.prepared ? 0 : kind->room;
   void *memory;
-  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue.stream);
+  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * spaced(rows, kind->rank) * sizeof(Element), queue.stream);
   if (error != cudaSuccess) return status_of(layer, error);
   float *const scratch = static_cast<float *>(memory);
   if (!layer.prepared && kind->prepare) error = kind->prepare(&queue, matrices.data(), scratch);

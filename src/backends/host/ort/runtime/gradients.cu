@@ -86,7 +86,7 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     sums[i] = static_cast<float *>(out[1 + i]);
   }
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue.stream);
+  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * spaced(rows, kind->rank) * sizeof(Element), queue.stream);
   if (error == cudaSuccess) {
     error = kind->gradient(&queue, kernel.maps, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
                            in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums.data(),

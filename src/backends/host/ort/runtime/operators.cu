@@ -7,6 +7,9 @@
 #if EMIT_BF16
 #include <cuda_bf16.h>
 #endif
+#if EMIT_LIBRARY
+#include <cublasLt.h>
+#endif
 #include <cuda_runtime.h>
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
@@ -15,11 +18,18 @@
 #endif
 
 #include <algorithm>
+#if EMIT_LIBRARY
+#include <array>
+#endif
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <string>
+#if EMIT_LIBRARY
+#include <tuple>
+#include <utility>
+#endif
 #include <vector>
 
 // LOTRC_ORT_CPU: for a build whose kernels run on the CPU
@@ -107,8 +117,73 @@ static OrtCustomOp table();
 [[maybe_unused]] static const uint16_t ONE = 0x3f80;
 #endif
 
+// Numbers of a matrix with a row for each token, with room so that what follows begins at 16 bytes too.
+static size_t spaced(uint64_t rows, uint64_t cols) { return (rows * cols + 7) / 8 * 8; }
+
 static unsigned tiles(unsigned rows, unsigned per) { return (rows + per - 1) / per; }
 
+#if EMIT_LIBRARY
+#insert product_types
+
+#insert blas
+
+// cuBLASLt on one device, and the algorithms that it chose. They stay as long as the process.
+struct Blas {
+  bool open = false;
+  Library library;
+  std::map<std::array<uint64_t, 6>, std::pair<cublasLtMatmulAlgo_t, size_t>> chosen;
+};
+
+// the algorithm for a product of this shape
+static cudaError_t choose_once(Blas *blas, const char *name, const std::array<uint64_t, 6> &shape, Product *p) {
+  const auto found = blas->chosen.find(shape);
+  if (found != blas->chosen.end()) {
+    std::tie(p->algorithm, p->workspace_bytes) = found->second;
+    return cudaSuccess;
+  }
+  LOTRC_TRY(choose(blas->library, name, p));
+  // a program may run batches of any number of rows
+  if (blas->chosen.size() >= 1024) blas->chosen.clear();
+  blas->chosen[shape] = {p->algorithm, p->workspace_bytes};
+  return cudaSuccess;
+}
+
+// out (+)= in weight + bias, of matrices without gaps; `bias` may be null. Threads take turns.
+static cudaError_t product(const Queue *queue, const char *name, uint64_t rows, uint64_t inner, uint64_t cols, bool transposed,
+                           const void *in, const void *weight, const void *bias, void *out, bool adds) {
+  static std::mutex turn;
+  static std::map<int, Blas> known;
+  int device = 0;
+  LOTRC_TRY(cudaGetDevice(&device));
+  const std::lock_guard<std::mutex> locked(turn);
+  Blas &blas = known[device];
+  if (!blas.open) {
+    const cudaError_t error = open_library(&blas.library);
+    if (error != cudaSuccess) {
+      close_library(blas.library);
+      blas.library = {};
+      return error;
+    }
+    blas.open = true;
+  }
+  const int64_t width = static_cast<int64_t>(cols), depth = static_cast<int64_t>(inner);
+  const Shape shape = {rows, inner, cols, depth, transposed ? depth : width, width, transposed};
+  Product p;
+  void *workspace = nullptr;
+  cudaError_t error = describe(name, shape, bias, &p);
+  if (error == cudaSuccess) error = choose_once(&blas, name, {rows, inner, cols, transposed, adds, bias != nullptr}, &p);
+  if (error == cudaSuccess && p.workspace_bytes > 0) error = cudaMallocAsync(&workspace, p.workspace_bytes, queue->stream);
+  if (error == cudaSuccess)
+    error = multiply(blas.library, name, p, in, weight, out, adds, workspace, p.workspace_bytes, queue->stream);
+  if (workspace) {
+    const cudaError_t freed = cudaFreeAsync(workspace, queue->stream);
+    if (error == cudaSuccess) error = freed;
+  }
+  forget(p);
+  return error;
+}
+
+#endif
 #insert prototypes
 
 #insert tables
@@ -244,6 +319,12 @@ static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind,
 
 static OrtStatus *failure(const Ort &ort, const std::string &op, cudaError_t error) {
   if (error == cudaSuccess) return nullptr;
+#if EMIT_LIBRARY
+  if (refusal.status != CUBLAS_STATUS_SUCCESS) {
+    const cublasStatus_t refused = std::exchange(refusal.status, CUBLAS_STATUS_SUCCESS);
+    return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": " + refusal.call + ": " + cublasLtGetStatusName(refused));
+  }
+#endif
   return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": " + cudaGetErrorString(error));
 }
 
@@ -373,7 +454,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const std::vector<const float *> matrices = factors_in(in, factors);
   const size_t room = layer.prepared ? 0 : kind->room;
   void *memory;
-  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue.stream);
+  cudaError_t error = cudaMallocAsync(&memory, room * sizeof(float) + 2 * spaced(rows, kind->rank) * sizeof(Element), queue.stream);
   if (error != cudaSuccess) return status_of(layer, error);
   float *const scratch = static_cast<float *>(memory);
   if (!layer.prepared && kind->prepare) error = kind->prepare(&queue, matrices.data(), scratch);
