@@ -53,9 +53,11 @@ export async function doctorCommand(options: ValuesOf<typeof DOCTOR>, run: Run):
   );
   if (json) run.io.out(`${JSON.stringify(record, null, 2)}\n`);
   const wrong = record.checks.filter(({ passed }) => !passed);
-  const half = record.profile.flops.f16 !== null;
-  const left =
-    profile.tiles.filter(({ dtype }) => half || dtype === 'f32').length - record.profile.tiles.length;
+  const answered = new Set(examined.answers.map(({ name }) => name));
+  const asked = new Set(
+    checked.flatMap(({ check: { name, row } }) => (answered.has(name) && row !== null ? [row] : [])),
+  );
+  const left = asked.size - record.profile.tiles.length;
   tell(run, `${record.adapter}: ${count(record.checks.length, 'kernel')}, ${wrong.length} wrong\n`);
   if (examined.adapter.software)
     tell(run, 'it computes on the processor: its record has tiles in place of the kernels for few rows\n');

@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { BACK_ENDS, type BackEnd, type EmitOptions } from '../../src/backends/backend.js';
-import { deviceOfOther } from '../../src/backends/codes/kernels.js';
+import { deviceOfOther, noMatricesOnDevice, noMatricesTaken } from '../../src/backends/codes/kernels.js';
 import { parseRecord } from '../../src/backends/doctor/read-record.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
+import { launchesOf } from '../../src/backends/host/shared/tables.js';
 import type { SegmentedModel } from '../../src/backends/host/webgpu/segments/segments.js';
 import { deviceNamed, deviceOfArch } from '../../src/backends/kernel/device/find.js';
+import {
+  MATRIX_FEATURES,
+  matrixText,
+  subgroupMatrix,
+} from '../../src/backends/kernel/device/subgroup-matrices.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { DeviceProfile } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
@@ -63,6 +69,7 @@ export async function emitGpuCommand(
     refuseUsage('--arch and --device exclude each other');
   }
   const device = deviceOf(backEnd, options);
+  refuseMatrices(options, device);
   const { schedules: file } = options;
   const schedules = file === undefined ? [] : parseSchedules(readText(file), file, TARGETS);
   if (file !== undefined) refuseIllegal(schedules, device, file);
@@ -85,6 +92,7 @@ export async function emitGpuCommand(
       ...(options.strategy ? { strategy: options.strategy } : {}),
       ...(options.merge ? { merging: true } : {}),
       ...(options.subgroups ? { subgroups: true } : {}),
+      ...(options.subgroupMatrix ? { matrix: options.subgroupMatrix } : {}),
     }),
   );
   if (rounding && planned[0]!.dtype !== 'f32') {
@@ -96,9 +104,18 @@ export async function emitGpuCommand(
   if (halfSums && planned[0]!.dtype !== 'f16') {
     refuseUsage(`--accumulate f16 is for --dtype f16: the operands are ${planned[0]!.dtype}`);
   }
+  const shape = options.subgroupMatrix;
+  if (shape && subgroupMatrix(shape).type !== planned[0]!.dtype) {
+    refuseUsage(
+      `--subgroup-matrix ${shape} multiplies ${subgroupMatrix(shape).type}: the operands are ${planned[0]!.dtype}`,
+    );
+  }
   const emitted: EmitOptions = { architectures: architecturesOf(options, device), halfSums, optimizer };
   for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
   const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
+  for (const plan of plans)
+    if (shape && !launchesOf(plan).some(({ schedule }) => schedule.matrix))
+      run.reporter.report([noMatricesTaken({ shape, tokens: plan.tokens })]);
   const texts = await Promise.all(
     plans.map(async (plan) => explainPlan(plan) + ((await backEnd.beside?.(plan, emitted)) ?? '')),
   );
@@ -125,6 +142,14 @@ function refuseRows(options: EmitGpuOptions): void {
   if (options.for === 'train') refuseUsage('--max-rank is for serving: add --for serve');
   if (options.merge) refuseUsage('--merge folds one adapter into the weights: leave --max-rank out');
   if (options.strategy) refuseUsage('--max-rank has a form of its own: leave --form out');
+}
+
+/** Matrices that subgroups of the device do not multiply. */
+function refuseMatrices({ subgroupMatrix: shape, accumulate }: EmitGpuOptions, device: DeviceProfile): void {
+  if (shape === undefined) return;
+  const wanted = matrixText(subgroupMatrix(shape, accumulate === 'f16'));
+  const known = device.features.filter((name) => MATRIX_FEATURES.includes(name));
+  if (!known.includes(wanted)) fail(noMatricesOnDevice({ device: device.name, wanted, known }));
 }
 
 /** What segments cannot be written with. */

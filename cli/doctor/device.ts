@@ -22,7 +22,8 @@ Object.assign(globalThis, { held });
 async function open(): Promise<OpenedDevice> {
   try {
     const { create } = await import('webgpu');
-    held.gpu = create([]) as unknown as Gpu;
+    // matrices of subgroups are experimental
+    held.gpu = create(['enable-dawn-features=allow_unsafe_apis']) as unknown as Gpu;
     return await openDevice(held.gpu);
   } catch (error) {
     return fail(noWebgpu({ why: (error as Error).message.split('\n')[0]! }));

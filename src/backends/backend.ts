@@ -9,7 +9,15 @@ import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
 
 /** Options of `lotrc emit` that not every back end takes. */
-type BackEndFlag = 'subgroups' | 'segments' | 'accumulate' | 'arch' | 'tf32' | 'tf32x3' | 'maxRank';
+type BackEndFlag =
+  | 'subgroups'
+  | 'subgroupMatrix'
+  | 'segments'
+  | 'accumulate'
+  | 'arch'
+  | 'tf32'
+  | 'tf32x3'
+  | 'maxRank';
 
 /** What files depend on besides the plan. */
 export interface EmitOptions {

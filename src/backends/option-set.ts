@@ -15,6 +15,7 @@ import {
 import { DEFAULT_OPTIMIZER, OPTIMIZER_KINDS } from '../train/optimizers/index.js';
 import type { BackEnd } from './backend.js';
 import { STEP_KINDS } from './host/shared/optimizer.js';
+import { MATRIX_SHAPES } from './kernel/device/subgroup-matrices.js';
 import type { KernelDtype } from './kernel/model/types.js';
 import type { StrategyKey } from './kernel/plan/choose.js';
 
@@ -45,6 +46,10 @@ function special({ devices }: BackEnd) {
     subgroups: {
       type: flag,
       doc: 'use subgroup sums where there are few rows (not every browser has subgroups)',
+    },
+    subgroupMatrix: {
+      type: word('shape', MATRIX_SHAPES),
+      doc: 'multiply matrices of this shape in subgroups where widths and ranks are multiples of 4 (experimental; the device has to list it)',
     },
     segments: {
       type: flag,

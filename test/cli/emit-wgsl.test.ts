@@ -85,6 +85,46 @@ g (float[batch, 8] x) => (float[batch, 4] y)
   expect((await explain('--accumulate', 'f16')).err).toContain('--accumulate f16 is for --dtype f16');
 });
 
+test('emit wgsl --subgroup-matrix multiplies matrices in subgroups, and says where it does not', async () => {
+  const [text, wide] = [join(folder, 'matrices.onnxtxt'), join(folder, 'matrices.onnx')];
+  const weight = Array.from({ length: 32 }, (_, k) => k / 8 - 1.5).join(', ');
+  writeFileSync(
+    text,
+    `<ir_version: 9, opset_import: ["" : 17]>
+g (float[batch, 8] x) => (float[batch, 4] y)
+< float[8,4] "proj.weight" = {${weight}} >
+{ ["/proj/MatMul"] y = MatMul (x, "proj.weight") }
+`,
+  );
+  await lotrc('rewrite', text, '--rank', '4', '--target', 'proj', '-o', wide);
+  const output = join(folder, 'matrices');
+  const write = (...more: string[]) =>
+    lotrc('emit', 'wgsl', wide, '-o', output, '--form', 'split', '--subgroup-matrix', ...more);
+  expect(await write('f16-8x8x8', '--dtype', 'f16', '--tokens', '65')).toMatchObject({ code: 0, err: '' });
+  const made = (path: string) => readFileSync(join(output, path), 'utf8');
+  for (const name of ['layer_0', 'dx_0'])
+    expect(made(`kernels/${name}.wgsl`)).toMatch(/^enable chromium_experimental_subgroup_matrix;$/m);
+  expect(made('kernels/down_0.wgsl')).not.toContain('subgroup');
+  expect(made('plan.txt')).toContain('4 subgroups, matrices f16-8x8x8');
+  expect(made('index.ts')).toContain("resultComponentType: 'f32'");
+  await write('f16-8x8x8', '--dtype', 'f16', '--accumulate', 'f16', '--tokens', '65');
+  expect(made('index.ts')).toContain("resultComponentType: 'f16'");
+  expect((await write('f32-8x8x8', '--tokens', '1')).err).toMatch(
+    /warning LOTR6143: with 1 tokens no launch .* matrices f32-8x8x8/,
+  );
+  expect((await write('f16-8x8x8')).err).toContain('multiplies f16: the operands are f32');
+  const record = join(folder, 'device.json');
+  const profile = { name: 'webgpu-laptop', flops: { f16: 1 }, features: ['f32 to f32, 8x8x8'], tiles: [] };
+  const limits = { workgroupBytes: 16384, invocations: 256, storageBuffers: 8 };
+  writeFileSync(
+    record,
+    JSON.stringify({ version: 1, adapter: 'a device', unsafe: [], profile: { ...profile, ...limits } }),
+  );
+  expect((await write('f16-8x8x8', '--dtype', 'f16', '--device', record)).err).toMatch(
+    /LOTR6142: the record of webgpu-laptop .* f16 to f32, 8x8x8 .*\(it has f32 to f32, 8x8x8\)/,
+  );
+});
+
 test.each([
   [['--tokens', '5'], '-o FOLDER is missing'],
   [['-o', 'x', '--tokens', '1,5'], 'one number of tokens'],

@@ -16,7 +16,12 @@ else {
 }
 held.adapter = await held.gpu.requestAdapter();
 if (!held.adapter) throw new Error(`no adapter for ${backend}`);
-const wanted = ['shader-f16', 'subgroups'].filter((feature) => held.adapter.features.has(feature));
+const wanted = [
+  'shader-f16',
+  'subgroups',
+  'subgroup-size-control',
+  'chromium-experimental-subgroup-matrix',
+].filter((feature) => held.adapter.features.has(feature));
 held.device = await held.adapter.requestDevice({ requiredFeatures: wanted });
 const { device } = held;
 

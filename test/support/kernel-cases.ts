@@ -45,6 +45,8 @@ export type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly outCols?: number;
   /** first element of the result in its buffer */
   readonly outOffset?: number;
+  /** rows that have one adapter, of several */
+  readonly rowBlock?: number;
   /** elements between the rows of a result that is not cut into parts */
   readonly gap?: number;
   /** operands are rounded to this before they are multiplied */
@@ -64,6 +66,7 @@ export function make(name: string, made: Made): KernelCase {
     outCols,
     outOffset = 3,
     gap = 2,
+    rowBlock = 8,
     unit,
     outType = 'f32',
     ...rest
@@ -100,7 +103,7 @@ export function make(name: string, made: Made): KernelCase {
   return filled(
     name,
     launch,
-    { M, rowBlock: 8, rowBlocks: Math.ceil(M / 8) },
+    { M, rowBlock, rowBlocks: Math.ceil(M / rowBlock) },
     'y',
     outOffset + parts * count * (width + gap),
     unit,

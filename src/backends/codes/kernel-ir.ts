@@ -34,7 +34,7 @@ export const cannotSpell = defineCode<{ kernel: string; target: string; what: st
   severity: 'error',
   title: 'a kernel uses what the target language does not have',
   explain:
-    'WGSL has no bfloat16, and no matrix units of a warp; CUDA sums over whole warps only. Plan with float32, or with float16 ' +
+    'WGSL has no bfloat16, and no matrix units of a warp; CUDA sums over whole warps only, and has no matrices of subgroups. Plan with float32, or with float16 ' +
     'where the device has it, with schedules without warps, and over subgroups with a multiple of 32 invocations.',
   make: ({ kernel, target, what }) => ({
     message: `the kernel ${kernel} uses ${what}, which ${target} does not have`,

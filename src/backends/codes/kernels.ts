@@ -205,6 +205,33 @@ export const noRowsOnDevice = defineCode<{ device: string }>({
   }),
 });
 
+export const noMatricesOnDevice = defineCode<{ device: string; wanted: string; known: readonly string[] }>({
+  code: 'LOTR6142',
+  severity: 'error',
+  title: 'subgroups of a device do not multiply matrices of this shape, or wrongly',
+  explain:
+    'With --subgroup-matrix subgroups of a WebGPU device multiply matrices of one shape, in types that the device lists. `lotrc doctor` has seen ' +
+    'that this device does not list them, or that its products differ from float64, or the record is older than these kernels. What sums are in ' +
+    'is up to --accumulate: of operands in float16 a device may list one and not the other.',
+  make: ({ device, wanted, known }) => ({
+    message: `the record of ${device} does not say that subgroup matrices ${wanted} are right on it (it has ${known.join('; ') || 'none'})`,
+    hint: 'choose a shape and --accumulate that it has, run `lotrc doctor` again, or leave out --subgroup-matrix',
+  }),
+});
+
+export const noMatricesTaken = defineCode<{ shape: string; tokens: number }>({
+  code: 'LOTR6143',
+  severity: 'warning',
+  title: 'no launch of a plan multiplies matrices in subgroups',
+  explain:
+    'Subgroups multiply matrices in products of layers and their gradients with more rows than kernels for few rows take, of which all widths and ranks are ' +
+    'multiples of 4 and weights are not packed. Other products have the kernels that they have without --subgroup-matrix.',
+  make: ({ shape, tokens }) => ({
+    message: `with ${tokens} tokens no launch of the plan multiplies matrices ${shape} in subgroups`,
+    hint: 'leave out --subgroup-matrix, or plan for more --tokens',
+  }),
+});
+
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({
   code: 'LOTR6031',
   severity: 'error',

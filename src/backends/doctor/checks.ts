@@ -1,10 +1,11 @@
 import { toF16 } from '../../ir/half.js';
 import type { ElementwiseDef } from '../../train/optimizers/define.js';
 import { STEP_KINDS, stepOptimizer } from '../host/shared/optimizer.js';
+import { featuresOf, listedMatrix } from '../host/webgpu/features.js';
+import { matrixText, subgroupMatrix } from '../kernel/device/subgroup-matrices.js';
 import { gridOf, kernelOf } from '../kernel/gen/kernels.js';
 import { STEP_WIDTH, stepKernel, stepNames } from '../kernel/gen/step.js';
 import type { Kernel } from '../kernel/ir/kir.js';
-import { usesSubgroups } from '../kernel/ir/subgroups.js';
 import { type Memory, runLaunch } from '../kernel/model/by-definition.js';
 import type {
   DeviceProfile,
@@ -55,11 +56,14 @@ export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
   const product = (row: ScheduleRow, index: number | null, spare?: ScheduleRow) => {
     const { family, schedule } = row;
     const dtype = typeOf(row);
-    for (const { form, turned } of variantsOf(row)) {
+    for (const { form, turned, halfSums } of variantsOf(row)) {
+      const own = halfSums ? { ...row, schedule: { ...schedule, halfSums } } : row;
+      const { matrix } = schedule;
       const how = `${form === 'vectors' && !schedule.gemv ? ', in vectors' : ''}${turned ? ', W stored (out, in)' : ''}`;
-      const of = `${dtype} ${family} ${scheduleText(schedule)}${how}`;
-      const check = { of, dtype, family, row: index, form, ...(spare ? { spare } : {}) };
-      add(check, () => launched(launchOf(row, form, turned)));
+      const of = `${dtype} ${family} ${scheduleText(own.schedule)}${how}`;
+      const feature = matrix ? { feature: matrixText(subgroupMatrix(matrix, halfSums)) } : {};
+      const check = { of, dtype, family, row: index, form, ...(spare ? { spare } : {}), ...feature };
+      add(check, () => launched(launchOf(own, form, turned)));
     }
   };
   for (const [index, row] of device.tiles.entries())
@@ -102,8 +106,23 @@ export function checksOf(device: DeviceProfile): readonly CheckedKernel[] {
 
 const launched = (launch: Launch) => [kernelOf(launch), runOf(launch)] as const;
 
-/** The kernels of a row: in vectors and element by element, and those for few rows with the weight stored either way. */
-function variantsOf({ schedule, family }: ScheduleRow): readonly { form: Check['form']; turned: boolean }[] {
+/** A kernel of a row. */
+interface Variant {
+  readonly form: Check['form'];
+  readonly turned: boolean;
+  readonly halfSums?: true;
+}
+
+/**
+ * The kernels of a row: in vectors and element by element; those for few rows, and of matrices of subgroups, with the weight stored either
+ * way, the latter with sums in each type.
+ */
+function variantsOf({ schedule, family, dtype }: ScheduleRow): readonly Variant[] {
+  if (schedule.matrix)
+    return [false, true].flatMap((turned): Variant[] => [
+      { form: 'vectors', turned },
+      ...(dtype === 'f16' ? [{ form: 'vectors', turned, halfSums: true } as const] : []),
+    ]);
   if (schedule.gemv) return [false, true].map((turned) => ({ form: 'vectors', turned }));
   const elements = { form: 'elements', turned: false } as const;
   const sums = family === 'reducePartials' && schedule.vec === VECTOR;
@@ -187,11 +206,12 @@ interface Run {
   readonly expected: Float64Array;
 }
 
-/** Numbers between -1 and 1 that differ and are not zero, as an element type has them. */
-function numbers(count: number, seed: number, dtype: KernelDtype): Float64Array {
+/** Numbers between -1 and 1 that differ and are not zero, as an element type has them; `whole`: 1, 2 and their negatives. */
+function numbers(count: number, seed: number, dtype: KernelDtype, whole = false): Float64Array {
   let state = seed * 7919 + 17;
   return Float64Array.from({ length: count }, () => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    if (whole) return [-2, -1, 1, 2][state >>> 30]!;
     // few binary digits: the same in every type
     return (Math.floor((state / 2 ** 32) * 1901) - 950 || 3) / (dtype === 'f16' ? 1024 : 1000);
   });
@@ -201,6 +221,8 @@ function runOf(launch: Launch): Run {
   const bound = { M: tokensOf(launch) };
   const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound.M);
   const { work } = launch;
+  // sums that float16 has exactly: whatever is off then is not rounding
+  const whole = launch.schedule.halfSums === true;
   const sizes = new Map<string, readonly [count: number, dtype: KernelDtype]>();
   const matrix = ({ buffer, dtype, rows, cols }: MatrixRef) => sizes.set(buffer, [n(rows) * n(cols), dtype]);
   const out = 'y';
@@ -229,7 +251,7 @@ function runOf(launch: Launch): Run {
       const poisoned = name === out && !adds;
       return [
         name,
-        poisoned ? new Float64Array(count).fill(Number.NaN) : numbers(count, at + 3, dtype),
+        poisoned ? new Float64Array(count).fill(Number.NaN) : numbers(count, at + 3, dtype, whole),
       ] as const;
     }),
   );
@@ -318,7 +340,7 @@ function inWords(data: ArrayLike<number>): Uint8Array {
 }
 
 function jobOf(name: string, { dtype }: Omit<Check, 'name'>, kernel: Kernel, run: Run): Job {
-  const { buffers, uniforms } = kernel;
+  const { buffers, uniforms, matrix } = kernel;
   const contents = buffers.map(({ name: own, elem }) => {
     const data = run.buffers.get(own)!;
     if (elem === 'u32') return base64(Uint32Array.from(data));
@@ -348,6 +370,8 @@ function jobOf(name: string, { dtype }: Omit<Check, 'name'>, kernel: Kernel, run
     grid: run.grid,
     out: buffers.findIndex(({ name: own }) => own === run.out),
     expected: base64(run.expected),
-    features: [...(dtype === 'f16' ? ['shader-f16'] : []), ...(usesSubgroups(kernel) ? ['subgroups'] : [])],
+    // in float16 tables and sums may be all that is left of it
+    features: [...new Set([...(dtype === 'f16' ? ['shader-f16'] : []), ...featuresOf([kernel])])],
+    ...(matrix ? { matrix: listedMatrix(matrix) } : {}),
   };
 }

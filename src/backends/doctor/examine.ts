@@ -1,3 +1,5 @@
+import type { listedMatrix } from '../host/webgpu/features.js';
+
 /** A kernel to run once, with what it is to compute. */
 export interface Job {
   readonly name: string;
@@ -10,6 +12,8 @@ export interface Job {
   readonly out: number;
   readonly expected: string;
   readonly features: readonly string[];
+  /** matrices that the adapter has to list for subgroups, in subgroups of a size that the kernel may ask for */
+  readonly matrix?: ReturnType<typeof listedMatrix>;
 }
 
 /** `error`: the largest difference over the largest number; null, or more than is allowed: the kernel is wrong. */
@@ -92,7 +96,13 @@ export interface Gpu {
 export async function openDevice(gpu: Gpu): Promise<OpenedDevice> {
   const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!found) throw new Error('WebGPU finds no adapter');
-  const features = ['shader-f16', 'subgroups'].filter((name) => found.features.has(name));
+  const FEATURES = [
+    'shader-f16',
+    'subgroups',
+    'chromium-experimental-subgroup-matrix',
+    'subgroup-size-control',
+  ];
+  const features = FEATURES.filter((name) => found.features.has(name));
   const LIMITS = [
     'maxComputeWorkgroupStorageSize',
     'maxComputeInvocationsPerWorkgroup',
@@ -102,6 +112,11 @@ export async function openDevice(gpu: Gpu): Promise<OpenedDevice> {
   ];
   const limits = Object.fromEntries(LIMITS.map((name) => [name, Number(found.limits[name])]));
   const info = found.info ?? {};
+  const [least, most] = [info.subgroupMinSize, info.subgroupMaxSize].map(Number) as [number, number];
+  const listed = [...((info.subgroupMatrixConfigs ?? []) as Iterable<Readonly<Record<string, unknown>>>)];
+  const multiplies = ({ subgroupSize: size, asksForSize, ...config }: NonNullable<Job['matrix']>): boolean =>
+    (asksForSize ? least <= size && size <= most : least === size && most === size) &&
+    listed.some((one) => Object.entries(config).every(([key, value]) => one[key] === value));
   const words = ['vendor', 'architecture', 'device', 'description'].map((key) => String(info[key] ?? ''));
   const name = [...new Set(words.filter(Boolean))].join(' ') || 'an adapter without a name';
   const adapter = { name, software: info.isFallbackAdapter === true, features, limits };
@@ -175,6 +190,7 @@ export async function openDevice(gpu: Gpu): Promise<OpenedDevice> {
     async answer(job) {
       const { name: of } = job;
       if (job.features.some((feature) => !features.includes(feature))) return null;
+      if (job.matrix && !multiplies(job.matrix)) return null;
       try {
         if (lost) throw new Error(lost);
         const error = errorOf(await run(job), job.expected);

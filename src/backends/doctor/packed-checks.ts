@@ -19,7 +19,9 @@ interface PackedCheck {
  */
 export function packedChecks(device: DeviceProfile): readonly PackedCheck[] {
   const rows = device.tiles.filter(({ family, dtype }) => family === 'gemm' && dtype === 'f32');
-  const tiles = rows.find(({ bucket, schedule }) => bucket === 'any' && !schedule.subgroups)!;
+  const tiles = rows.find(
+    ({ bucket, schedule }) => bucket === 'any' && !schedule.subgroups && !schedule.matrix,
+  )!;
   const few = rows.find(({ schedule }) => schedule.gemv);
   const { BN } = tiles.schedule;
   const made: readonly (readonly [

@@ -40,7 +40,7 @@ export interface DeviceRecord {
 /**
  * The record of a device: of the profile's tiles those of which every kernel is right. Where only the kernel of vectors is wrong a row
  * stays, element by element. A family without a row gets the spare one, if that is right. Kernels that a feature of the profile
- * stands for are used where all of them are right. A device that computes on the processor has
+ * stands for are used where all of them are right; a row of them stays where one of its features is. A device that computes on the processor has
  * no kernels for few rows: drivers spend more time on their workgroup memory than on products. Nothing outside of this function is used
  * but its arguments: its text is a page's.
  */
@@ -56,10 +56,15 @@ export function recordOf(
     return answer !== undefined && answer.error !== null && answer.error <= allowed;
   };
   const made = checks.filter(({ name }) => answered.has(name));
+  const shown = [...new Set(made.flatMap(({ feature }) => feature ?? []))].filter((feature) =>
+    made.every((check) => check.feature !== feature || passed(check)),
+  );
   const tiles = profile.tiles.flatMap((row, index): ScheduleRow[] => {
     const own = made.filter((check) => check.row === index);
     if (own.length === 0 || (adapter.software && row.schedule.gemv)) return [];
     if (own.every(passed)) return [row];
+    if (own.some(({ feature }) => feature !== undefined))
+      return own.some(({ feature }) => feature !== undefined && shown.includes(feature)) ? [row] : [];
     const elements = own.filter(({ form }) => form === 'elements');
     return elements.length > 0 && elements.every(passed)
       ? [{ ...row, schedule: { ...row.schedule, vec: 1 } }]
@@ -70,14 +75,15 @@ export function recordOf(
       spare &&
       !tiles.some(
         ({ dtype, family, bucket, schedule }) =>
-          dtype === spare.dtype && family === spare.family && bucket === 'any' && !schedule.subgroups,
+          dtype === spare.dtype &&
+          family === spare.family &&
+          bucket === 'any' &&
+          !schedule.subgroups &&
+          !schedule.matrix,
       ),
   );
   const spares = wanted.flatMap((check) => (passed(check) ? [check.spare!] : []));
   const { features, limits } = adapter;
-  const shown = [...new Set(made.flatMap(({ feature }) => feature ?? []))].filter((feature) =>
-    made.every((check) => check.feature !== feature || passed(check)),
-  );
   const half = features.includes('shader-f16');
   return {
     version: 1,

@@ -8,7 +8,7 @@ import { main } from '../../../cli/program.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { noWebgpu, wrongKernel } from '../../../src/backends/codes/doctor.js';
 import { type CheckedKernel, checksOf } from '../../../src/backends/doctor/checks.js';
-import type { Answer, Job } from '../../../src/backends/doctor/examine.js';
+import { type Answer, type Gpu, type Job, openDevice } from '../../../src/backends/doctor/examine.js';
 import { doctorPage, doctorScript } from '../../../src/backends/doctor/page.js';
 import { parseRecord } from '../../../src/backends/doctor/read-record.js';
 import { ALLOWED, type DeviceRecord, recordOf } from '../../../src/backends/doctor/record.js';
@@ -16,7 +16,7 @@ import { loweredWgsl } from '../../../src/backends/host/webgpu/lower.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { pickSchedule } from '../../../src/backends/kernel/plan/schedule.js';
 import { codeOf } from '../../support/code-of.js';
-import { dawnEnvironment } from '../../support/dawn.js';
+import { dawnEnvironment, runDawn, validationEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
 import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
@@ -46,6 +46,8 @@ const recordWith = (...wrong: readonly string[]): DeviceRecord => {
   return recordOf(device, checks, { adapter, answers }, ALLOWED);
 };
 
+const without = (feature: string) => new Set(device.features.filter((name) => name !== feature));
+
 test('every schedule of a profile is checked, in each form that it has, and what has no schedule', () => {
   expect(new Set(checks.map(({ row }) => row))).toEqual(new Set([...device.tiles.keys(), null]));
   const families = new Set(checks.map(({ family }) => family));
@@ -69,7 +71,7 @@ describe('the record of a device', () => {
     const record = recordWith();
     expect(record.profile.tiles).toEqual(device.tiles);
     expect(record.profile).toMatchObject({ storageBuffers: 10, bindingBytes: 1 << 30 });
-    expect(record.profile.features).toEqual(['subgroups', 'packed', 'rows']);
+    expect(new Set(record.profile.features)).toEqual(new Set(device.features));
     expect(record.unsafe).toEqual([]);
   });
 
@@ -100,7 +102,7 @@ describe('the record of a device', () => {
 
   test('leaves packed weights alone where one of their kernels is wrong', () => {
     const record = recordWith('f32 gemm, weight packed: nf4, vectors');
-    expect(record.profile.features).toEqual(['subgroups', 'rows']);
+    expect(new Set(record.profile.features)).toEqual(without('packed'));
     expect(record.unsafe).toEqual([]);
   });
 
@@ -111,10 +113,24 @@ describe('the record of a device', () => {
       return () => loweredWgsl(choose(contraction(LOTR), options));
     };
     const wrong = recordWith('f16 D of rows, vectors');
-    expect(wrong.profile.features).toEqual(['subgroups', 'packed']);
+    expect(new Set(wrong.profile.features)).toEqual(without('rows'));
     expect(wrong.unsafe).toEqual([]);
     expect(plan(wrong)).toThrow(/LOTR6141/);
     expect(plan(recordWith())).not.toThrow();
+  });
+
+  test('has matrices of subgroups in the types of sums that are right', () => {
+    const tiles = 'f16 gemm 32x64x16, 2 stages, 4 subgroups, matrices f16-8x8x8';
+    const [wide, half] = [`${tiles}, in vectors`, `${tiles}, sums of 16 in float16, in vectors`];
+    const wrong = recordWith(half);
+    expect(new Set(wrong.profile.features)).toEqual(without('f16 to f16, 8x8x8'));
+    expect(wrong.profile.tiles).toEqual(device.tiles);
+    const neither = recordWith(wide, half).profile;
+    expect(neither.features.filter((name) => name.endsWith('8x8x8'))).toEqual(['f32 to f32, 8x8x8']);
+    expect(neither.tiles).toEqual(device.tiles.filter(({ schedule }) => schedule.matrix !== 'f16-8x8x8'));
+    const read = parseRecord(JSON.stringify(wrong), 'device.json', [device]);
+    expect(read.tiles.filter(({ schedule }) => schedule.matrix)).toHaveLength(4);
+    expect(read.features).not.toContain('f16 to f16, 8x8x8');
   });
 
   test('without 16-bit floats has no schedules for them', () => {
@@ -169,6 +185,47 @@ describe('the record of a device', () => {
     const text = JSON.stringify(recordWith('f32 einsum'));
     expect(codeOf(() => parseRecord(text, 'device.json', [device]))).toBe('LOTR6043');
   });
+});
+
+test('matrices of subgroups are run where the adapter lists them, in subgroups of a known size', async () => {
+  const jobs = checked.filter(({ check }) => /^f\d+ to/.test(check.feature ?? '')).map(({ job }) => job());
+  const adapterOf = (info: object, features: readonly string[]) => ({
+    requestAdapter: async () => ({
+      info: info as Record<string, unknown>,
+      features: new Set(features),
+      limits: {},
+      // it computes nothing: what is asked of it fails
+      requestDevice: async () => ({ lost: new Promise(() => undefined) }),
+    }),
+  });
+  const config = { componentType: 'f16', resultComponentType: 'f32', M: 8, N: 16, K: 16 };
+  const sizes = { subgroupMinSize: 16, subgroupMaxSize: 32 };
+  const all = [...new Set(jobs.flatMap(({ features }) => features))];
+  const asked = async (info: object, features = all) => {
+    const opened = await openDevice(adapterOf(info, features) as unknown as Gpu);
+    const answers = await Promise.all(jobs.map((job) => opened.answer(job)));
+    return answers.flatMap((answer, n) => (answer ? matrixTextOf(jobs[n]!) : []));
+  };
+  const matrixTextOf = ({ matrix }: Job) => `${matrix!.resultComponentType} ${matrix!.N}`;
+  expect(await asked({ ...sizes, subgroupMatrixConfigs: [config] })).toEqual(['f32 16', 'f32 16']);
+  expect(await asked({ ...sizes, subgroupMatrixConfigs: [] })).toEqual([]);
+  expect(await asked(sizes)).toEqual([]);
+  const eight = { ...config, resultComponentType: 'f16', N: 8, K: 8 };
+  expect(await asked({ ...sizes, subgroupMatrixConfigs: [eight] })).toEqual([]);
+  const fixed = { subgroupMinSize: 32, subgroupMaxSize: 32 };
+  expect(await asked({ ...fixed, subgroupMatrixConfigs: [eight] })).toEqual(['f16 8', 'f16 8']);
+  expect(await asked({ ...fixed, subgroupMatrixConfigs: [eight] }, ['shader-f16', 'subgroups'])).toEqual([]);
+});
+
+const validator = validationEnvironment();
+test.skipIf(!validator)('kernels of what only some devices have are valid WGSL', { timeout: 300_000 }, () => {
+  const jobs = checked.flatMap(({ check, job }) => (check.feature === undefined ? [] : job()));
+  const answers = runDawn(
+    'null',
+    validator!,
+    jobs.map(({ code, layout }) => ({ code, layout })),
+  );
+  expect(answers.flatMap(({ messages }) => messages)).toEqual([]);
 });
 
 test('the page has all kernels, and no text of them ends its script', () => {

@@ -8,7 +8,12 @@ import { hostPlans } from '../../support/host-plans.js';
 const UNIFORMS = ['M', 'rowBlocks', 'rowBlock'];
 
 /** Extensions of WGSL, and the features of WebGPU that have them. */
-const FEATURES: Readonly<Record<string, string>> = { f16: 'shader-f16', subgroups: 'subgroups' };
+const FEATURES: Readonly<Record<string, string>> = {
+  f16: 'shader-f16',
+  subgroups: 'subgroups',
+  chromium_experimental_subgroup_matrix: 'chromium-experimental-subgroup-matrix',
+  subgroup_size_control: 'subgroup-size-control',
+};
 
 const TYPES: Readonly<Record<string, string>> = { read: 'read-only-storage', read_write: 'storage' };
 

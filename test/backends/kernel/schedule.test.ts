@@ -22,7 +22,8 @@ describe('pickSchedule', () => {
       row.dtype === 'f32' &&
       row.family === 'gemm' &&
       !row.schedule.subgroups &&
-      !row.schedule.gemv,
+      !row.schedule.gemv &&
+      !row.schedule.matrix,
   ).map(({ schedule }) => schedule) as [ScheduleRow['schedule'], ScheduleRow['schedule']];
   const row = (source: ScheduleRow['source'], schedule: ScheduleRow['schedule'], bucket = 'any') => ({
     target: laptop.target,

@@ -23,8 +23,7 @@ import {
 } from '../../../src/backends/kernel/ir/kir.js';
 import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { runLaunch } from '../../../src/backends/kernel/model/by-definition.js';
-import type { Launch, Product } from '../../../src/backends/kernel/model/types.js';
+import type { Launch } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
 import { changed } from '../../support/changed-kernel.js';
@@ -34,7 +33,7 @@ import { denoProgram, runDeno } from '../../support/deno.js';
 import { DEVICES, profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING, everyNth, inTurn } from '../../support/everything.js';
 import { type KernelCase, values } from '../../support/kernel-cases.js';
-import { worstError } from '../../support/kernel-run.js';
+import { worstError, worstOfBound } from '../../support/kernel-run.js';
 import { interpret, type Launched } from '../../support/kernel-sim/interpret.js';
 import { type Packing, packedVectorCases } from '../../support/packed-cases.js';
 import { packedContraction } from '../../support/packed-layers.js';
@@ -91,31 +90,6 @@ test.skipIf(!deno)('WGSL by naga on lavapipe agrees with float64', { timeout: 30
   const jobs = cases.map((one) => execution(one.kernel, one));
   expect(checked(cases, runDeno(deno!, jobs))).toEqual(CLOSE(cases));
 });
-
-/**
- * The most that half sums may be off, of each result: a sum of BK products makes at most BK + 1 roundings of 2^-11 of each product (WGSL may
- * round it and the sum apart), and results of which the magnitude is below the normal numbers are off by 2^-25 each time.
- */
-function halfBound({ launch, bound, buffers, out }: KernelCase): Float64Array {
-  const work = launch.work as Product;
-  const { BK } = launch.schedule;
-  const memory = new Map(
-    Object.entries(buffers).map(([name, data]) => [name, Float64Array.from(data, Math.abs)]),
-  );
-  runLaunch(launch, memory, bound as unknown as { M: number });
-  const gamma = ((BK + 1) * 2 ** -11) / (1 - (BK + 1) * 2 ** -11);
-  const inner = work.segments.reduce((sum, segment) => sum + Number(segment.inner), 0);
-  return memory.get(out)!.map((magnitude) => gamma * magnitude + inner * 2 ** -25 + 2e-6 * magnitude);
-}
-
-/** The largest error over its bound; NaN where an element is not a number and should be. */
-function worstOfBound(actual: ArrayLike<number>, one: KernelCase): number {
-  const allowed = halfBound(one);
-  return one.expected.reduce((worst, should, at) => {
-    if (Number.isNaN(should)) return Number.isNaN(actual[at]!) ? worst : Number.NaN;
-    return Math.max(worst, Math.abs(actual[at]! - should) / allowed[at]!);
-  }, 0);
-}
 
 describe('sums of tiles in float16', () => {
   const halves = halfSumCases().map((one) => ({ ...one, kernel: kernelOf(one.launch) }));

@@ -287,7 +287,7 @@ export class Compiler implements Machine {
         return `${array}.${get}(${this.constant(this.banks)}.touch('${expr.array}', ${index}, t), g)`;
       }
       case 'subgroup':
-        return expr.of === 'peer' ? 't.peer' : 't.subgroup.size';
+        return { peer: 't.peer', peers: 't.subgroup.size', number: 't.subgroup.number' }[expr.of];
       case 'subgroupAdd':
         return 't.subgroup.sum';
     }

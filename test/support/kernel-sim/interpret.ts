@@ -55,6 +55,7 @@ export function interpret(
         workgroup,
         register: registersOf(kernel.arrays),
         copies: [[]],
+        matrices: 0,
         ...members[index]!,
       }),
     );

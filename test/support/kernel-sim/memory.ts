@@ -34,15 +34,21 @@ export interface Thread {
   readonly peer: number;
   /** copies under way, by group, the oldest first */
   readonly copies: (() => void)[][];
+  /** matrices that it has loaded with its subgroup */
+  matrices: number;
 }
 
 /** Invocations that take part in one sum. */
 export interface Subgroup {
   readonly size: number;
+  /** which one of its workgroup */
+  readonly number: number;
   /** invocations that have reached the sum, each with its value and the statement that needs the sum */
   readonly waiting: Map<number, { readonly value: number; readonly at: object }>;
   /** the last sum */
   sum: number;
+  /** the matrices that it has loaded, each by the invocation that came first, with its place */
+  readonly matrices: { readonly at: number; readonly held: Float64Array }[];
 }
 
 /** An error of a kernel at run time. */

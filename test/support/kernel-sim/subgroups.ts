@@ -16,7 +16,13 @@ export function divided(threads: number, { size, mapping = 'neighbours' }: Divis
   const order = permutation(threads, mapping === 'neighbours' ? 'forward' : mapping, group);
   const subgroups = Array.from(
     { length: Math.ceil(threads / size) },
-    (_, at): Subgroup => ({ size: Math.min(size, threads - at * size), waiting: new Map(), sum: 0 }),
+    (_, number): Subgroup => ({
+      size: Math.min(size, threads - number * size),
+      number,
+      waiting: new Map(),
+      sum: 0,
+      matrices: [],
+    }),
   );
   const members = new Array<{ subgroup: Subgroup; peer: number }>(threads);
   for (const [place, index] of order.entries())

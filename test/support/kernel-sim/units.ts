@@ -1,4 +1,3 @@
-import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import {
   elementOf,
   type FragmentDecl,
@@ -6,10 +5,12 @@ import {
   UNIT_INNER,
   UNIT_RESULTS,
   type UnitStmt,
+  type UnitType,
   WARP,
 } from '../../../src/backends/kernel/ir/units.js';
 import type { Banks } from './banks.js';
 import type { Machine } from './code.js';
+import { fragmentOf, matrixCode } from './matrices.js';
 import { type Cells, KernelFault, type Registers, type Shared, type Thread } from './memory.js';
 
 /**
@@ -18,6 +19,7 @@ import { type Cells, KernelFault, type Registers, type Shared, type Thread } fro
  * tile while it is read. The data of a copy is there after the `wait`; until then its target holds NaN.
  */
 export function unitCode(stmt: UnitStmt, machine: Machine): string {
+  if (machine.kernel.matrix) return matrixCode(stmt, machine, machine.kernel.matrix);
   switch (stmt.s) {
     case 'fragment': {
       const decl = fragmentOf(machine.kernel, stmt.fragment);
@@ -33,7 +35,7 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
     }
     case 'mma': {
       const { type } = fragmentOf(machine.kernel, stmt.a);
-      const inner = UNIT_INNER[type];
+      const inner = UNIT_INNER[type as UnitType];
       const [at, a, b] = [stmt.at, stmt.aIndex, stmt.bIndex].map((index) => machine.value(index));
       const multiply = machine.constant(multiplier(inner, stmt, type === 'tf32x3'));
       return (
@@ -76,6 +78,9 @@ export function unitCode(stmt: UnitStmt, machine: Machine): string {
       const [move, own] = stmt.s === 'take' ? [takeFour, stmt.to] : [putFour, stmt.from];
       return `${touched}${machine.constant(move)}(g, a_${stmt.array}, ${index}, a_${own}, ${at});`;
     }
+    case 'spill':
+    case 'clear':
+      throw new Error(`the kernel has no matrices of subgroups for a ${stmt.s}`);
     case 'commit':
       return 't.copies.push([]);';
     case 'wait':
@@ -114,13 +119,17 @@ function toucher(
 }
 
 /** Loads the part of a fragment that a thread's results need. */
-function loader({ part, type }: FragmentDecl, { stride, transposed }: Extract<UnitStmt, { s: 'fragment' }>) {
+function loader(
+  { part, type: of }: FragmentDecl,
+  { stride, transposed }: Extract<UnitStmt, { s: 'fragment' }>,
+) {
+  const type = of as UnitType;
   const inner = UNIT_INNER[type];
   // a's rows are stored as rows, b's columns as columns, or the other way around
   const [across, along] = (part === 'a') === transposed ? [1, stride] : [stride, 1];
   return (thread: Thread, tile: Shared, first: number): Float64Array => {
     const held = new Float64Array(type === 'tf32x3' ? 4 * inner : 2 * inner);
-    const outer = ownOuter(part, thread);
+    const outer = ownOuter(part as 'a' | 'b', thread);
     for (let row = 0; row < 2; row++)
       tile.readAll(first + outer[row]! * across, along, inner, thread.global, held, row * inner);
     if (elementOf(type) !== 'f32') return held;
@@ -236,12 +245,6 @@ export const unpacked = (word: number, bits: 4 | 8, n: number, zero: number, sca
 /** All groups of copies but the last `pending` have arrived; the last one is still open. */
 function arrived({ copies }: Thread, pending: number): void {
   while (copies.length - 1 > pending) for (const arrive of copies.shift()!) arrive();
-}
-
-function fragmentOf({ fragments = [] }: Kernel, name: string): FragmentDecl {
-  const found = fragments.find((decl) => decl.name === name);
-  if (!found) throw new Error(`the kernel declares no fragment ${name}`);
-  return found;
 }
 
 /** The two rows of `a`, or columns of `b`, that the results of a thread lie in. */

@@ -11,7 +11,7 @@ export const WEBGPU: BackEnd = {
   name: 'wgsl',
   about: 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them',
   devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE, SOFTWARE],
-  flags: ['subgroups', 'segments', 'accumulate', 'maxRank'],
+  flags: ['subgroups', 'subgroupMatrix', 'segments', 'accumulate', 'maxRank'],
   records: true,
   check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
   async lower(plan, { halfSums }) {

@@ -36,7 +36,7 @@ function inHalves(launch: Launch): Launch {
   const fits =
     work.kind === 'product' &&
     (family === 'gemm' || family === 'skinny') &&
-    tilesInVectors(schedule) &&
+    (schedule.matrix !== undefined || tilesInVectors(schedule)) &&
     !schedule.gemv &&
     allInVectors(work) &&
     work.segments.every(({ a, b }) => a.matrix.dtype === 'f16' && b.matrix.dtype === 'f16');

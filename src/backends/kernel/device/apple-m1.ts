@@ -1,4 +1,5 @@
 import type { DeviceProfile } from '../model/types.js';
+import { MATRIX_FEATURES } from './subgroup-matrices.js';
 import { webgpuTiles } from './webgpu-tiles.js';
 
 /** Apple M1, through a browser. */
@@ -17,7 +18,7 @@ export const APPLE_M1: DeviceProfile = {
   multiprocessors: 8,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed', 'rows'],
+  features: ['subgroups', 'packed', 'rows', ...MATRIX_FEATURES],
   source:
     'reported: 0.9 TFLOP/s in WGSL, 32-71 us per dispatch on Metal (arXiv 2604.02344); bandwidth nominal',
   tiles: webgpuTiles('webgpu-apple', [

@@ -1,4 +1,5 @@
 import type { DeviceProfile } from '../model/types.js';
+import { MATRIX_FEATURES } from './subgroup-matrices.js';
 import { webgpuTiles } from './webgpu-tiles.js';
 
 /** An integrated Xe GPU of Intel, through a browser. */
@@ -17,7 +18,7 @@ export const INTEL_XE: DeviceProfile = {
   multiprocessors: 6,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed', 'rows'],
+  features: ['subgroups', 'packed', 'rows', ...MATRIX_FEATURES],
   source: 'assumed: about half of the nominal rate of an integrated Xe GPU',
   tiles: webgpuTiles('webgpu-intel', [
     ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],

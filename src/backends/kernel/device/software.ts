@@ -1,4 +1,5 @@
 import type { DeviceProfile } from '../model/types.js';
+import { MATRIX_FEATURES } from './subgroup-matrices.js';
 import { webgpuTiles } from './webgpu-tiles.js';
 
 /** A processor that a driver presents as a GPU: SwiftShader, llvmpipe. */
@@ -16,7 +17,7 @@ export const SOFTWARE: DeviceProfile = {
   multiprocessors: 2,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed', 'rows'],
+  features: ['subgroups', 'packed', 'rows', ...MATRIX_FEATURES],
   source: 'assumed for one core; tiles by the processor time that SwiftShader takes',
   tiles: webgpuTiles(
     'webgpu-software',

@@ -1,4 +1,5 @@
 import type { DeviceProfile } from '../model/types.js';
+import { MATRIX_FEATURES } from './subgroup-matrices.js';
 import { webgpuTiles } from './webgpu-tiles.js';
 
 /** An integrated GPU of a laptop, through a browser. */
@@ -17,7 +18,7 @@ export const WEBGPU_LAPTOP: DeviceProfile = {
   multiprocessors: 8,
   storageBuffers: 8,
   bindingBytes: 128 << 20,
-  features: ['subgroups', 'packed', 'rows'],
+  features: ['subgroups', 'packed', 'rows', ...MATRIX_FEATURES],
   source: 'assumed for an integrated GPU; per-dispatch cost as reported in arXiv 2604.02344 (24-71 us)',
   tiles: webgpuTiles('webgpu-laptop', [
     // 8x8 invocations of 4x4: what a browser runs everywhere; 8x16 of 8x4 once the grid is large

@@ -1,4 +1,5 @@
-import type { ScheduleRow } from '../model/types.js';
+import type { ScheduleRow, TileSchedule } from '../model/types.js';
+import { MATRIX_SHAPES, type SubgroupShape, subgroupMatrix } from './subgroup-matrices.js';
 import { scheduleRows, type TileEntry } from './tiles.js';
 
 /** The same tiles, with the inner dimension spread over subgroups: rows that a plan may only take when it is asked to. */
@@ -51,6 +52,31 @@ const GEMV: readonly TileEntry[] = [
   ['skinny', 'rows<=64', [8, 8, 256, 8, 4, 4, 1, 0, 1]],
 ];
 
+/** Tiles of four subgroups, two by two, that fit in the 16 KB of workgroup memory that every device has. Not measured. */
+const MATRICES = {
+  'f32-8x8x8': [32, 64, 8, 16, 32],
+  'f16-8x8x8': [32, 64, 16, 16, 32],
+  'f16-8x16x16': [32, 64, 16, 16, 32],
+  'f16-16x16x16': [32, 32, 16, 16, 16],
+} as const satisfies Record<SubgroupShape, readonly number[]>;
+
+/** The schedule of subgroups that multiply matrices of a shape. */
+export function matrixSchedule(matrix: SubgroupShape): TileSchedule {
+  const [BM, BN, BK, TM, TN] = MATRICES[matrix];
+  return { BM, BN, BK, TM, TN, vec: 4, stages: 2, warps: 4, splitK: 1, matrix };
+}
+
+/** Rows that a plan may only take on request, for one of the shapes. */
+const ofMatrices = (target: string): ScheduleRow[] =>
+  MATRIX_SHAPES.map((shape) => ({
+    target,
+    dtype: subgroupMatrix(shape).type,
+    family: 'gemm',
+    bucket: 'any',
+    schedule: matrixSchedule(shape),
+    source: 'heuristic',
+  }));
+
 /** Families whose tiles are the same on all WebGPU targets. */
 const COMMON: readonly TileEntry[] = [
   ['gemv', 'any', [4, 128, 16, 4, 2, 1, 1, 0, 1]],
@@ -71,7 +97,7 @@ const COMMON: readonly TileEntry[] = [
 
 /**
  * Starting points, not measurements: tiles that others report as good, within the limits of WebGPU. `own`: those of the
- * target, before the common ones; `gemv`: few rows have kernels of their own.
+ * target, before the common ones; `gemv`: few rows have kernels of their own. Those come before matrices of subgroups.
  */
 export const webgpuTiles = (
   target: string,
@@ -80,5 +106,6 @@ export const webgpuTiles = (
 ): readonly ScheduleRow[] => [
   ...overSubgroups(scheduleRows(target, ['f32', 'f16'], SUBGROUPS)),
   ...(gemv ? fewRows(scheduleRows(target, ['f32', 'f16'], GEMV)) : []),
+  ...ofMatrices(target),
   ...padded(scheduleRows(target, ['f32', 'f16'], [...own, ...COMMON])),
 ];

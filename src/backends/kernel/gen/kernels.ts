@@ -12,6 +12,7 @@ import { einsumGrid, einsumKernel } from './einsum.js';
 import { finishKernel } from './finish.js';
 import { gemvKernel } from './gemv.js';
 import { laneProductKernel } from './lane-product.js';
+import { matrixProductKernel } from './matrix-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
 import { rowDownKernel, rowGroups, rowUpKernel } from './rows.js';
@@ -21,7 +22,7 @@ import { warpgroupProductKernel } from './warpgroup-product.js';
 
 /**
  * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those, with
- * its inner dimension spread over subgroups where it says so, in vectors where it says so and rows of all matrices are whole
+ * its inner dimension spread over subgroups, or for the matrices of subgroups, where it says so, in vectors where it says so and rows of all matrices are whole
  * vectors. Throws LOTR6101 for a launch without a kernel: a call of
  * the vendor's library, a product that matrix units do not support (pass it through `scalarSchedule` first), or a sum
  * in parts with subgroups.
@@ -43,6 +44,7 @@ function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'row-up') return rowUpKernel(launch, launch.work);
   if (launch.schedule.subgroups) return laneProductKernel(launch);
   if (launch.schedule.gemv) return gemvKernel(launch);
+  if (launch.schedule.matrix) return matrixProductKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   if (launch.schedule.warps > 0) return unitProductKernel(launch);
   if (ringOfCores(launch.schedule)) return coreProductKernel(launch);

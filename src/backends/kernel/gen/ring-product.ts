@@ -1,3 +1,4 @@
+import type { SubgroupMatrix } from '../device/subgroup-matrices.js';
 import {
   type ArrayDecl,
   add,
@@ -20,8 +21,8 @@ import {
   u32,
 } from '../ir/kir.js';
 import type { FragmentDecl } from '../ir/units.js';
-import type { KernelDtype, Launch, Operand, Product, Segment } from '../model/types.js';
-import { type Results, storeResults } from './epilogue.js';
+import type { Extent, KernelDtype, Launch, Operand, Product, Segment } from '../model/types.js';
+import { type Results, storeResults, storeVectors } from './epilogue.js';
 import { PackedTile, packedArrays } from './packed-tile.js';
 import { codeTables } from './packed-words.js';
 import { Parameters } from './parameters.js';
@@ -48,6 +49,8 @@ export interface Multiplier {
   multiply(tiles: RingTiles, n: string, first: { readonly a: U32; readonly b: U32 }): readonly Stmt[];
   /** the results of a thread; `row` and `col` from the first of the tile on */
   results(lane: U32): Pick<Results, 'row' | 'col' | 'each'>;
+  /** buffers are read and written four neighbours at a time, in ordinary loads: what multiplies, and how results come to `acc`, as vectors */
+  readonly vectors?: { readonly matrix: SubgroupMatrix; gather(lane: U32): readonly Stmt[] };
 }
 
 export interface RingTiles {
@@ -57,7 +60,8 @@ export interface RingTiles {
 
 /**
  * The kernel of a product of which tiles of both operands are in a ring of `stages`: while one is multiplied, the next ones are being
- * loaded (`cp.async`; sm_80 and up), or, in a ring of two that is `staged`, the next one is on its way to registers. Segments of the inner dimension follow each other in one ring (concat-K): the
+ * loaded (`cp.async`; sm_80 and up), or, in a ring of two that is `staged`, the next one is on its way to registers, or, in one of `vectors`,
+ * it is copied before that one is multiplied. Segments of the inner dimension follow each other in one ring (concat-K): the
  * loader turns from (x, W) to (P, L') at a tile's boundary, which is the same for the whole block.
  */
 export const ringKernel = (launch: Launch, work: Product, multiplier: Multiplier): Kernel =>
@@ -80,7 +84,7 @@ interface SegmentTiles extends RingTiles {
 type Bringing = (plan: SegmentTiles, name: string, k0: U32, stage: U32) => readonly Stmt[];
 
 class RingProduct {
-  readonly #params = new Parameters();
+  readonly #params: Parameters;
   readonly #runs: SegmentTiles[][] = [];
   readonly #lane = ref('u32', 'lane');
   readonly #row0 = ref('u32', 'row0');
@@ -97,6 +101,7 @@ class RingProduct {
   ) {
     const { BM, BN, BK } = launch.schedule;
     const { threads } = multiplier;
+    this.#params = new Parameters(multiplier.vectors ? 'vectors' : 'elements');
     this.#rows = this.#params.length(work.rows);
     this.#cols = this.#params.length(work.cols);
     // neighbours whose tiles are stored alike share a ring
@@ -128,7 +133,7 @@ class RingProduct {
 
   kernel(): Kernel {
     const { schedule, name } = this.launch;
-    const { elem, registers, fragments, threads, how, atOnce } = this.multiplier;
+    const { elem, registers, fragments, threads, how, atOnce, vectors } = this.multiplier;
     const { stages, staged } = schedule;
     const plans = this.#runs.flat();
     const tables = codeTables(this.work.segments, this.#lane, threads);
@@ -150,6 +155,7 @@ class RingProduct {
       ...this.#params.list(),
       arrays,
       ...(staged ? { eights: true, staged } : { fragments }),
+      ...(vectors ? { matrix: vectors.matrix } : {}),
       body: [
         define('lane', id('local', 0)),
         ...this.#tiles(),
@@ -229,7 +235,7 @@ class RingProduct {
         ...(tiles!.b ? [tiles!.b.put(`b_${name}`, mul(stage, u32(this.#sizeB)), this.#lane)] : []),
       ]);
     const settle = (t: U32, when: string) => [...(staged ? put(t, when) : []), ...unpack(t, when)];
-    const copies = (stmt: Stmt): Stmt[] => (staged ? [] : [stmt]);
+    const copies = (stmt: Stmt): Stmt[] => (staged || this.multiplier.vectors ? [] : [stmt]);
     return [
       comment(
         `${names.join(', then ')}: ${BK} of the inner dimension in a tile, ${stages} tiles in the ring`,
@@ -272,6 +278,9 @@ class RingProduct {
     const length = this.#params.length(inner);
     const { elem, threads } = this.multiplier;
     const shared = { elem, lane: this.#lane, threads };
+    const fours = this.multiplier.vectors !== undefined;
+    const inWhole = (operand: Operand, along: Extent) =>
+      fours ? 'fours' : inVectors(operand, along, elem) ? 'copies' : 'elements';
     const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
     const first = [k0, this.#col0] as const;
     const words = packed?.fetch(`b_${name}`, first, this.#lane);
@@ -295,7 +304,7 @@ class RingProduct {
         j0: first[1],
         rows: length,
         cols: this.#cols,
-        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, elem),
+        loads: inWhole(segment.b, b.transposed ? inner : this.work.cols),
       });
     return [
       bring({
@@ -309,7 +318,7 @@ class RingProduct {
         j0: k0,
         rows: this.#rows,
         cols: length,
-        vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, elem),
+        loads: inWhole(segment.a, a.transposed ? this.work.rows : inner),
       }),
       words ?? tileB(),
     ];
@@ -317,15 +326,18 @@ class RingProduct {
 
   #results(): Stmt[] {
     const { row, col, each } = this.multiplier.results(this.#lane);
-    return storeResults(this.#params, this.work, {
+    const results = {
       array: 'acc',
       row: add(this.#row0, row),
       col: add(this.#col0, col),
       rows: this.#rows,
       cols: this.#cols,
-      paired: true,
       each,
-    });
+    };
+    const { vectors } = this.multiplier;
+    return vectors
+      ? [...vectors.gather(this.#lane), ...storeVectors(this.#params, this.work, results)]
+      : storeResults(this.#params, this.work, { ...results, paired: true });
   }
 }
 

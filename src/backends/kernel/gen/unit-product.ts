@@ -30,6 +30,7 @@ import { productIn } from './product-work.js';
 import { type Multiplier, type RingTiles, ringKernel } from './ring-product.js';
 import { unitResults } from './unit-results.js';
 import { unitTypeOf } from './unit-schedule.js';
+import { fragmentCounts, unitSteps } from './unit-steps.js';
 import { type TileShape, tileShape } from './unit-tiles.js';
 
 /**
@@ -61,13 +62,14 @@ class Units implements Multiplier {
     readonly type: UnitType,
   ) {
     const { TM, TN, warps } = schedule;
+    const { down, across } = fragmentCounts(schedule, UNIT);
     this.elem = elementOf(type);
     this.threads = warps * WARP;
     this.how = `tiles ${scheduleText(schedule)}, matrix units in ${type}`;
     this.registers = [{ name: 'acc', space: 'register', size: (TM * TN) / WARP }];
     this.fragments = [
-      { name: 'part_a', part: 'a', type, count: TM / UNIT.rows },
-      { name: 'part_b', part: 'b', type, count: TN / UNIT.cols },
+      { name: 'part_a', part: 'a', type, count: down },
+      { name: 'part_b', part: 'b', type, count: across },
     ];
   }
 
@@ -85,58 +87,14 @@ class Units implements Multiplier {
   }
 
   /** acc += tile_a tile_b for the TM x TN of a warp. */
-  multiply({ a, b }: RingTiles, n: string, first: { readonly a: U32; readonly b: U32 }): Stmt[] {
-    const { BK, TM, TN } = this.schedule;
-    const inner = UNIT_INNER[this.type];
-    const [down, across] = [TM / UNIT.rows, TN / UNIT.cols];
+  multiply(tiles: RingTiles, n: string, first: { readonly a: U32; readonly b: U32 }): Stmt[] {
+    const unit = { ...UNIT, inner: UNIT_INNER[this.type] };
+    const { across } = fragmentCounts(this.schedule, unit);
     // two fragments of 16-bit elements in one load
     const wide = this.elem !== 'f32' && across % 2 === 0 ? 2 : 1;
-    const place = (from: U32, { pitch, transposed }: TileShape, row: U32, col: U32) => {
-      const [i, j] = transposed ? [col, row] : [row, col];
-      return add(from, add(mul(i, u32(pitch)), j));
-    };
+    const [row, col] = [this.#warpRow, this.#warpCol];
     return [
-      repeat(`k_${n}`, BK / inner, (step) => {
-        const k = mul(step, u32(inner));
-        return [
-          repeat(`i_${n}`, down, (i) => [
-            {
-              s: 'fragment',
-              fragment: 'part_a',
-              index: i,
-              tile: 'tile_a',
-              at: place(first.a, a, add(this.#warpRow, mul(i, u32(UNIT.rows))), k),
-              stride: a.pitch,
-              transposed: a.transposed,
-            },
-          ]),
-          repeat(`j_${n}`, across / wide, (j) => [
-            {
-              s: 'fragment',
-              fragment: 'part_b',
-              index: mul(j, u32(wide)),
-              tile: 'tile_b',
-              at: place(first.b, b, k, add(this.#warpCol, mul(j, u32(wide * UNIT.cols)))),
-              stride: b.pitch,
-              transposed: b.transposed,
-              ...(wide === 2 ? { pair: true } : {}),
-            },
-          ]),
-          repeat(`i2_${n}`, down, (i) => [
-            repeat(`j2_${n}`, across, (j) => [
-              {
-                s: 'mma',
-                acc: 'acc',
-                at: mul(add(mul(i, u32(across)), j), u32(UNIT_RESULTS)),
-                a: 'part_a',
-                aIndex: i,
-                b: 'part_b',
-                bIndex: j,
-              },
-            ]),
-          ]),
-        ];
-      }),
+      unitSteps(this.schedule, unit, tiles, { n, first, row, col, sums: 'acc', each: UNIT_RESULTS, wide }),
     ];
   }
 

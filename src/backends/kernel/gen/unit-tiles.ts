@@ -4,12 +4,15 @@ import {
   type Bool,
   define,
   div,
+  type F32x4,
   load,
+  load4,
   loop,
   lt,
   min,
   mod,
   mul,
+  part,
   poke,
   quarter,
   ref,
@@ -19,6 +22,7 @@ import {
   u32,
 } from '../ir/kir.js';
 import type { Extent, KernelDtype, Operand } from '../model/types.js';
+import { VECTOR } from '../plan/vectors.js';
 import { coordinates, type OrientedView } from './parameters.js';
 
 /** A tile of an operand in workgroup memory, stored as the operand is: neighbours in memory stay neighbours. */
@@ -98,6 +102,14 @@ export function ownPart(
   ];
 }
 
+/** Four neighbours of a buffer as elements of a tile. */
+const fours = (array: string, index: U32, four: F32x4, name: string): readonly Stmt[] => [
+  define(`four_${name}`, four),
+  ...([0, 1, 2, 3] as const).map((c) =>
+    poke(array, add(index, u32(c)), part(ref('f32x4', `four_${name}`), c)),
+  ),
+];
+
 /** Threads whose copies of 16 bytes fill all banks once. */
 const AT_ONCE = 8;
 
@@ -140,13 +152,15 @@ export interface Bring {
   readonly lane: U32;
   readonly threads: number;
   readonly elem: KernelDtype;
-  readonly vectors: boolean;
+  /** in asynchronous copies of 16 bytes, in ordinary loads of four neighbours, or element by element */
+  readonly loads: 'copies' | 'fours' | 'elements';
 }
 
-/** All threads together load a tile: in asynchronous copies of 16 bytes, or element by element. */
+/** All threads together load a tile. */
 export function bring(bring: Bring): Stmt {
-  const { name, array, base, shape, read, lane, threads, elem, vectors } = bring;
-  const step = vectors ? vectorWidth(elem) : 1;
+  const { name, array, base, shape, read, lane, threads, elem, loads } = bring;
+  const vectors = loads !== 'elements';
+  const step = { copies: vectorWidth(elem), fours: VECTOR, elements: 1 }[loads];
   const across = shape.width / step;
   const copied = (down: U32, along: U32): readonly Stmt[] => {
     const [height, width] = [shape.spread ? rowAt(shape, down) : down, along];
@@ -160,13 +174,15 @@ export function bring(bring: Bring): Stmt {
     return [
       define(`row_${name}`, add(bring.i0, i)),
       define(`col_${name}`, add(bring.j0, j)),
-      vectors
-        ? { s: 'copy', array, index, view: read.view, at, count: step, mask: inside }
-        : poke(array, index, load(read.view, at, inside)),
+      ...(loads === 'copies'
+        ? [{ s: 'copy', array, index, view: read.view, at, count: step, mask: inside } as const]
+        : loads === 'elements'
+          ? [poke(array, index, load(read.view, at, inside))]
+          : fours(array, index, load4(read.view, at, inside), name)),
     ];
   };
-  // written out where every thread makes as many copies: it stays in its column, and the rows are a constant apart
-  if (vectors && threads % across === 0 && (shape.height * across) % threads === 0) {
+  // copies are written out where every thread makes as many: it stays in its column, and the rows are a constant apart
+  if (loads === 'copies' && threads % across === 0 && (shape.height * across) % threads === 0) {
     const column = mul(mod(lane, u32(across)), u32(step));
     const row = rowOfCopy(shape, elem, div(lane, u32(across)));
     return repeat(`q_${name}`, (shape.height * across) / threads, (q) =>

@@ -4,6 +4,7 @@
  * tiles in workgroup memory, matrices in buffers, accessed through views.
  */
 
+import type { SubgroupMatrix } from '../device/subgroup-matrices.js';
 import type { SubgroupExpr } from './subgroups.js';
 import type { FragmentDecl, UnitStmt } from './units.js';
 import type { MapParam, RingDecl, WarpgroupStmt } from './warpgroups.js';
@@ -165,6 +166,8 @@ export interface Kernel {
   readonly arrays: readonly ArrayDecl[];
   /** the fragments that the warps of a kernel for matrix units hold */
   readonly fragments?: readonly FragmentDecl[];
+  /** fragments are those of subgroups of WebGPU: what a subgroup multiplies at once */
+  readonly matrix?: SubgroupMatrix;
   /** for a kernel for warpgroups: its ring, and the matrices that the copy engine loads */
   readonly ring?: RingDecl;
   readonly maps?: readonly MapParam[];

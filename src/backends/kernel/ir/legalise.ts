@@ -26,11 +26,12 @@ type Known = ReadonlyMap<string, number>;
  * (`acc_5`), a masked load becomes a choice between the element and 0, a masked store a guarded one. Throws a plain
  * Error where a register array is indexed by something that is not known then (verify.ts finds this first).
  *
- * A kernel for matrix units keeps its loops and register arrays, as does one that loads eight numbers at once: a warp holds hundreds of
- * results, and only CUDA prints it, whose compiler writes out the loops that are so marked.
+ * A kernel for matrix units of CUDA keeps its loops and register arrays, as does one that loads eight numbers at once: a warp holds hundreds of
+ * results, and only CUDA prints it, whose compiler writes out the loops that are so marked. Fragments of subgroups are numbered by literals.
  */
 export function legalise(kernel: Kernel): Kernel {
-  const whole = kernel.fragments !== undefined || kernel.ring !== undefined || kernel.eights === true;
+  const units = kernel.fragments !== undefined && kernel.matrix === undefined;
+  const whole = units || kernel.ring !== undefined || kernel.eights === true;
   const registers = new Map(
     kernel.arrays.filter(({ space }) => space === 'register').map((decl) => [decl.name, decl]),
   );
@@ -107,6 +108,15 @@ class Rewriter {
           written.push(...this.block(stmt.body, new Map([...known, [stmt.name, at]])));
         }
         return written;
+      }
+      case 'fragment':
+      case 'spill':
+        return [{ ...stmt, index: this.expr(stmt.index, known), at: this.expr(stmt.at, known) }];
+      case 'clear':
+        return [{ ...stmt, index: this.expr(stmt.index, known) }];
+      case 'mma': {
+        const [at, aIndex, bIndex] = [stmt.at, stmt.aIndex, stmt.bIndex].map((one) => this.expr(one, known));
+        return [{ ...stmt, at: at!, aIndex: aIndex!, bIndex: bIndex! }];
       }
       default:
         return [stmt];

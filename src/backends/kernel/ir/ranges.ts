@@ -56,6 +56,8 @@ export function rangeOf(expr: Expr, facts: Facts, workgroup: readonly number[]):
       }
       return UNKNOWN;
     }
+    case 'subgroup':
+      return expr.of === 'number' ? { low: 0, high: expr.count - 1 } : UNKNOWN;
     default:
       return UNKNOWN;
   }
@@ -87,6 +89,7 @@ export function isWarpUniform(expr: Expr, facts: Facts): boolean {
     const init = facts.get(expr.name)?.init;
     return init !== undefined && isWarpUniform(init, facts);
   }
+  if (expr.e === 'subgroup') return expr.of === 'number';
   if (expr.e !== 'bin') return false;
   if (expr.op === '/' && expr.b.e === 'lit' && expr.b.value % WARP === 0 && isThread(expr.a, facts))
     return true;

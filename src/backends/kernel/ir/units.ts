@@ -1,9 +1,11 @@
+import type { SubgroupMatrix } from '../device/subgroup-matrices.js';
 import type { Bool, F32, U32, View } from './kir.js';
 
 /**
- * What the threads of a warp do together on a matrix unit, and copies that run in parallel with the arithmetic. Only
- * CUDA has both; the meaning is that of `mma.sync` and `cp.async` (PTX ISA 8, section 9.7). A fragment is the part of a
- * small matrix that the 32 threads of a warp hold between them; the target decides which thread holds which element.
+ * What the threads of a warp, or a subgroup of WebGPU, do together on a matrix unit, and copies that run in parallel with the arithmetic,
+ * which CUDA alone has; the meaning is that of `mma.sync` and `cp.async` (PTX ISA 8, section 9.7). A fragment is the part of a
+ * small matrix that the 32 threads of a warp hold between them; the target decides which thread holds which element. Where the results of
+ * CUDA lie is known, and they are in a register array; those of subgroups are fragments too, which `spill` brings to workgroup memory.
  */
 
 /**
@@ -13,7 +15,7 @@ import type { Bool, F32, U32, View } from './kir.js';
 export type UnitType = 'bf16' | 'f16' | 'tf32' | 'tf32x3';
 
 /** Type of the elements that a fragment is loaded from. */
-export const elementOf = (type: UnitType): 'f32' | 'f16' | 'bf16' =>
+export const elementOf = (type: UnitType | 'f32'): 'f32' | 'f16' | 'bf16' =>
   type === 'bf16' || type === 'f16' ? type : 'f32';
 
 /** Rows and columns of one result of a matrix unit. */
@@ -25,11 +27,11 @@ export const WARP = 32;
 /** Results that one thread holds of a UNIT: rows g and g + 8, columns 2 t and 2 t + 1 for thread 4 g + t. */
 export const UNIT_RESULTS = 4;
 
-/** Fragments of one operand in registers. `a` is UNIT.rows x inner, `b` is inner x UNIT.cols. */
+/** Fragments in registers, of one operand or, with matrices of subgroups, of sums. `a` is rows x inner, `b` inner x cols. */
 export interface FragmentDecl {
   readonly name: string;
-  readonly part: 'a' | 'b';
-  readonly type: UnitType;
+  readonly part: 'a' | 'b' | 'sum';
+  readonly type: UnitType | 'f32';
   readonly count: number;
 }
 
@@ -37,7 +39,10 @@ export interface FragmentDecl {
  * - `fragment`: loads fragment `index` from a tile in workgroup memory of which the first element is at `at`: element
  *   (i, j) of the operand is at + i * stride + j, or at + j * stride + i when `transposed`; with `pair` the next fragment of b
  *   as well, of the next UNIT.cols columns, in one load (16-bit types);
- * - `mma`: adds the product of two fragments to UNIT_RESULTS elements of a register array, from `at` on;
+ * - `mma`: adds the product of two fragments to UNIT_RESULTS elements of a register array, from `at` on; with matrices of subgroups, to
+ *   number `at` of the fragments of sums;
+ * - `spill`: stores a fragment of sums to workgroup memory, element (i, j) at at + i * stride + j; `clear`: sets it to zero, which it is
+ *   at first;
  * - `copy`: begins to copy `count` neighbouring elements of a buffer, 16 bytes in all, to workgroup memory; zeros when the
  *   mask is false;
  * - `fetch`: loads `count` neighbouring words (1, 2 or 4) of a buffer of u32 at once into a register array, from `at` on; zeros when
@@ -71,6 +76,15 @@ export type UnitStmt =
       readonly b: string;
       readonly bIndex: U32;
     }
+  | {
+      readonly s: 'spill';
+      readonly fragment: string;
+      readonly index: U32;
+      readonly tile: string;
+      readonly at: U32;
+      readonly stride: number;
+    }
+  | { readonly s: 'clear'; readonly fragment: string; readonly index: U32 }
   | {
       readonly s: 'copy';
       readonly array: string;
@@ -125,9 +139,22 @@ export type UnitStmt =
   | { readonly s: 'commit' }
   | { readonly s: 'wait'; readonly pending: number };
 
-/** Farthest element from the first that loading a fragment touches. */
-export function fragmentReach({ part, type }: FragmentDecl, stride: number, transposed: boolean): number {
-  const inner = UNIT_INNER[type];
-  const [rows, cols] = part === 'a' ? [UNIT.rows, inner] : [inner, UNIT.cols];
+/** Rows and columns of a fragment; `matrix`: of a kernel with matrices of subgroups. */
+export function fragmentShape(
+  { part, type }: FragmentDecl,
+  matrix: SubgroupMatrix | undefined,
+): readonly [rows: number, cols: number] {
+  const { rows, cols, inner } = matrix ?? { ...UNIT, inner: UNIT_INNER[type as UnitType] };
+  return [part === 'b' ? inner : rows, part === 'a' ? inner : cols];
+}
+
+/** Farthest element from the first that loading or storing a fragment touches. */
+export function fragmentReach(
+  decl: FragmentDecl,
+  matrix: SubgroupMatrix | undefined,
+  stride: number,
+  transposed: boolean,
+): number {
+  const [rows, cols] = fragmentShape(decl, matrix);
   return transposed ? (cols - 1) * stride + rows - 1 : (rows - 1) * stride + cols - 1;
 }

@@ -1,3 +1,4 @@
+import { SUBGROUP } from '../device/subgroup-matrices.js';
 import { type ArrayDecl, add, type Expr, type Kernel, type U32, u32, type View } from './kir.js';
 import { conjuncts, type Facts, isConstant, isMultiple, isWarpUniform } from './ranges.js';
 import { elementOf, type FragmentDecl, fragmentReach, UNIT, UNIT_RESULTS, type UnitStmt } from './units.js';
@@ -22,7 +23,8 @@ export interface UnitScope {
 /**
  * Rules of matrix units and copies:
  *  - matrix unit: all threads of a workgroup execute it; fragments are declared, of the right part, type and number;
- *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
+ *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants; of a subgroup, all
+ *    fragments are of the matrix that the kernel says, and the invocations of the workgroup are whole subgroups;
  *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside;
  *  - eight: as many numbers lie together at a multiple of eight provably, wholly inside or wholly outside;
  *  - take and put: four numbers lie at a multiple of 16 bytes, and go to, or come from, a register array that is indexed by constants;
@@ -39,6 +41,13 @@ export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
       return;
     case 'mma':
       multiply(stmt, scope);
+      return;
+    case 'spill':
+      spill(stmt, scope);
+      return;
+    case 'clear':
+      scope.expr(stmt.index);
+      sums(stmt.fragment, stmt.index, scope);
       return;
     case 'copy':
       copy(stmt, scope);
@@ -73,23 +82,65 @@ function fragment(stmt: Extract<UnitStmt, { s: 'fragment' }>, scope: UnitScope):
   const tile = workgroupArray(stmt.tile, scope);
   if (!decl || !tile) return;
   const elem = elementOf(decl.type);
-  if ((tile.elem ?? 'f32') !== elem)
-    scope.broken('matrix unit', `${tile.name} is ${tile.elem ?? 'f32'}, ${decl.name} wants ${elem}`);
-  if (!isWarpUniform(stmt.at, scope.facts))
-    scope.broken('matrix unit', `the threads of a warp load ${decl.name} from different places`);
-  // the unit loads rows of 16 bytes
-  const rows = elem === 'f32' ? 1 : 8;
-  if (stmt.stride % rows !== 0 || !isMultiple(stmt.at, rows, scope.facts))
-    scope.broken('matrix unit', `rows of ${tile.name} do not begin at multiples of 16 bytes`);
-  if (stmt.pair && (decl.part !== 'b' || elem === 'f32'))
+  const { matrix } = scope.kernel;
+  if (matrix && (decl.part === 'sum' || decl.type !== matrix.type))
+    scope.broken('matrix unit', `${decl.name} is not an operand in ${matrix.type}`);
+  // units of CUDA load rows of 16 bytes, but for f32; those of devices of WebGPU may
+  place(decl, tile, stmt, elem === 'f32' ? (matrix ? 4 : 1) : 8, scope);
+  if (stmt.pair && (decl.part !== 'b' || elem === 'f32' || matrix))
     scope.broken('matrix unit', `${decl.name} is not loaded in pairs`);
   if (stmt.pair && !scope.below(add(stmt.index, u32(1)), u32(decl.count)))
     scope.broken('in range', `a number of ${decl.name}, of ${decl.count}`);
   const next = stmt.pair ? UNIT.cols * (stmt.transposed ? stmt.stride : 1) : 0;
-  const last = add(stmt.at, u32(next + fragmentReach(decl, stmt.stride, stmt.transposed)));
+  const last = add(stmt.at, u32(next + fragmentReach(decl, matrix, stmt.stride, stmt.transposed)));
   if (!scope.below(last, u32(tile.size)))
     scope.broken('in range', `${decl.name} reaches beyond ${tile.name}, of ${tile.size}`);
   scope.reads(tile);
+}
+
+/** Where a fragment lies in a tile: of its type, at one place for a warp, in rows that begin at multiples of `rows` elements. */
+function place(
+  { name, type }: FragmentDecl,
+  tile: ArrayDecl,
+  { at, stride }: { readonly at: U32; readonly stride: number },
+  rows: number,
+  scope: UnitScope,
+): void {
+  const elem = elementOf(type);
+  if ((tile.elem ?? 'f32') !== elem || tile.vector)
+    scope.broken('matrix unit', `${tile.name} is ${tile.elem ?? 'f32'}, ${name} wants ${elem}`);
+  if (!isWarpUniform(at, scope.facts))
+    scope.broken('matrix unit', `the threads of a warp load ${name} from different places`);
+  if (stride % rows !== 0 || !isMultiple(at, rows, scope.facts))
+    scope.broken('matrix unit', `rows of ${tile.name} do not begin at multiples of 16 bytes`);
+}
+
+/** The fragments of sums of a subgroup. */
+function sums(name: string, index: U32, scope: UnitScope): FragmentDecl | null {
+  const decl = numbered(name, index, scope);
+  const { matrix, workgroup } = scope.kernel;
+  if (!decl) return null;
+  if (decl.part !== 'sum' || decl.type !== matrix?.result)
+    scope.broken('matrix unit', `${name} has no sums of a subgroup in ${matrix?.result}`);
+  const [x, y, z] = workgroup;
+  if (x % SUBGROUP !== 0 || y * z !== 1)
+    scope.broken(
+      'matrix unit',
+      `${workgroup.join(' x ')} invocations are not whole subgroups of ${SUBGROUP}`,
+    );
+  return decl;
+}
+
+function spill(stmt: Extract<UnitStmt, { s: 'spill' }>, scope: UnitScope): void {
+  for (const part of [stmt.index, stmt.at]) scope.expr(part);
+  const decl = sums(stmt.fragment, stmt.index, scope);
+  const tile = workgroupArray(stmt.tile, scope);
+  if (!decl || !tile) return;
+  place(decl, tile, stmt, decl.type === 'f32' ? 4 : 8, scope);
+  const last = add(stmt.at, u32(fragmentReach(decl, scope.kernel.matrix, stmt.stride, false)));
+  if (!scope.below(last, u32(tile.size)))
+    scope.broken('in range', `${decl.name} reaches beyond ${tile.name}, of ${tile.size}`);
+  scope.writes(tile);
 }
 
 function multiply(stmt: Extract<UnitStmt, { s: 'mma' }>, scope: UnitScope): void {
@@ -97,6 +148,10 @@ function multiply(stmt: Extract<UnitStmt, { s: 'mma' }>, scope: UnitScope): void
   const [a, b] = [numbered(stmt.a, stmt.aIndex, scope), numbered(stmt.b, stmt.bIndex, scope)];
   if (a && b && (a.part !== 'a' || b.part !== 'b' || a.type !== b.type))
     scope.broken('matrix unit', `${a.name} and ${b.name} are not the two operands of a product`);
+  if (scope.kernel.matrix) {
+    sums(stmt.acc, stmt.at, scope);
+    return;
+  }
   const acc = scope.kernel.arrays.find(({ name, space }) => name === stmt.acc && space === 'register');
   if (!acc) {
     scope.broken('defined', `there is no register array ${stmt.acc}`);

@@ -1,4 +1,5 @@
 import type { CodeTable } from '../../../ir/ops/core/code-tables.js';
+import type { SubgroupShape } from '../device/subgroup-matrices.js';
 import type { Group, LayerRegion, Skipped } from './layers.js';
 
 /**
@@ -56,7 +57,7 @@ export interface DeviceProfile {
   /** most bytes of a buffer that a kernel is given; absent: all of it */
   readonly bindingBytes?: number;
   /**
-   * What kernels may use: `subgroups`; `mma` matrix units of a warp; `cp.async` a pipeline of copies; `staged` rings of two tiles that
+   * What kernels may use: `subgroups`; matrices of subgroups, each by its matrixText (subgroup-matrices.ts); `mma` matrix units of a warp; `cp.async` a pipeline of copies; `staged` rings of two tiles that
    * come through registers; `wgmma`, `tma` warpgroups and their copy engine; `library` a vendor library that multiplies strided matrices; `packed` loads of bytes, for packed weights
    */
   readonly features: readonly string[];
@@ -82,7 +83,7 @@ export interface EinsumStep {
 /**
  * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time); TM x TN outputs of one invocation, or of one
  * warp where `warps` is not 0; vector width of loads; stages of the copy pipeline (1: none); warps of a CUDA block (0 in
- * WGSL, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
+ * WGSL but for matrices of subgroups, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
  * added by a second launch).
  *
  * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x
@@ -90,6 +91,8 @@ export interface EinsumStep {
  *
  * `gemv`: the invocations of a workgroup, which make BM x BN outputs, lie BN / 4 along the columns and BK / 4 along the inner
  * dimension; no tile passes through workgroup memory. For few rows, in vectors.
+ *
+ * `matrix`: `warps` subgroups of a workgroup of WebGPU, each with TM x TN outputs, multiply matrices of that shape, in a ring of two tiles.
  */
 export interface TileSchedule {
   readonly BM: number;
@@ -103,6 +106,7 @@ export interface TileSchedule {
   readonly splitK: number;
   readonly subgroups?: true;
   readonly gemv?: true;
+  readonly matrix?: SubgroupShape;
   /** in vectors of float16: the products of BK numbers are added in float16, the sums of those in float32 */
   readonly halfSums?: true;
   /** without matrix units, in a ring of two: tiles come through registers, not in copies that run by themselves */

@@ -1,5 +1,6 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { formRefused, nothingTrained, otherType, packedMerge } from '../../codes/kernels.js';
+import type { SubgroupShape } from '../device/subgroup-matrices.js';
 import type { AdaptedLayers, Group, LayerRegion } from '../model/layers.js';
 import type {
   DeviceProfile,
@@ -46,6 +47,8 @@ export interface PlanOptions {
   readonly merging?: boolean;
   /** also schedules that spread a sum over subgroups; kernels without them run everywhere */
   readonly subgroups?: boolean;
+  /** also schedules for subgroups that multiply matrices of this shape: a device of WebGPU has to list it */
+  readonly matrix?: SubgroupShape;
   /** schedules before the built-in ones */
   readonly schedules?: readonly ScheduleRow[];
 }
@@ -165,8 +168,15 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
 }
 
 /** Rows of the table that a plan may take. */
-const openRows = ({ device, schedules = [], subgroups = false }: PlanOptions): readonly ScheduleRow[] =>
-  [...schedules, ...device.tiles].filter(({ schedule }) => subgroups || !schedule.subgroups);
+const openRows = ({
+  device,
+  schedules = [],
+  subgroups = false,
+  matrix,
+}: PlanOptions): readonly ScheduleRow[] =>
+  [...schedules, ...device.tiles].filter(
+    ({ schedule }) => (subgroups || !schedule.subgroups) && (!schedule.matrix || schedule.matrix === matrix),
+  );
 
 const typesOf = (device: DeviceProfile): readonly KernelDtype[] =>
   (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);

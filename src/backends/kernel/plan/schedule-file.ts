@@ -3,6 +3,7 @@ import { fail } from '../../../ir/diagnostics.js';
 import { parsePlain } from '../../../ir/files/json.js';
 import { badSchedules } from '../../codes/kernels.js';
 import { SCHEDULED } from '../device/families.js';
+import { MATRIX_SHAPES } from '../device/subgroup-matrices.js';
 import type { DeviceProfile, ScheduleRow, TileSchedule } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
@@ -86,6 +87,8 @@ function scheduleOf(given: Readonly<Record<string, unknown>>, refuse: (why: stri
   const { subgroups = false, gemv = false } = given;
   if (subgroups !== true && subgroups !== false) return refuse('"subgroups" is not true or false');
   if (gemv !== true && gemv !== false) return refuse('"gemv" is not true or false');
+  const matrix = MATRIX_SHAPES.find((shape) => shape === given.matrix);
+  if (given.matrix !== undefined && !matrix) return refuse(`"matrix" is not ${MATRIX_SHAPES.join(', ')}`);
   return {
     BM: length('BM'),
     BN: length('BN'),
@@ -98,6 +101,7 @@ function scheduleOf(given: Readonly<Record<string, unknown>>, refuse: (why: stri
     splitK: length('splitK'),
     ...(subgroups ? { subgroups } : {}),
     ...(gemv ? { gemv } : {}),
+    ...(matrix ? { matrix } : {}),
     ...(given.pad === undefined ? {} : { pad: length('pad', 0) }),
   };
 }

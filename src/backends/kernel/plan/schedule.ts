@@ -1,5 +1,6 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { noSchedule } from '../../codes/kernels.js';
+import { matrixText, SUBGROUP, type SubgroupMatrix, subgroupMatrix } from '../device/subgroup-matrices.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
 import type {
   DeviceProfile,
@@ -152,6 +153,7 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
       reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
   }
   if (schedule.gemv) reasons.push(...againstGemv(schedule, problem));
+  if (schedule.matrix) reasons.push(...againstMatrices(schedule, device, problem));
   if (ringOfCores(schedule)) reasons.push(...againstRing(schedule));
   if (BM % TM !== 0 || BN % TN !== 0) reasons.push(`${BM} x ${BN} is not divided by ${TM} x ${TN}`);
   if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
@@ -167,7 +169,7 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
     if (threads !== BM) reasons.push(`${threads} invocations for ${BM} sums: each has one`);
   } else {
     const { features, platform } = device;
-    if (schedule.warps > 0) {
+    if (schedule.warps > 0 && !schedule.matrix) {
       if (!features.includes('mma')) reasons.push(`${platform} has no matrix units of a warp`);
       else if (TM % UNIT.rows !== 0 || TN % UNIT.cols !== 0 || BK % WHOLE_STEPS !== 0) {
         reasons.push(
@@ -175,7 +177,8 @@ export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: 
         );
       }
     }
-    const longest = features.includes('cp.async') ? Infinity : features.includes('staged') ? 2 : 1;
+    const ofTwo = features.includes('staged') || schedule.matrix !== undefined;
+    const longest = features.includes('cp.async') ? Infinity : ofTwo ? 2 : 1;
     if (schedule.stages > longest)
       reasons.push(
         `${platform} has no pipeline of copies${longest > 1 ? `: rings are of ${longest} tiles` : ''}`,
@@ -225,6 +228,45 @@ function againstGemv(
   ];
 }
 
+/** Elements between the rows of sums that subgroups store: 16 bytes. */
+export const MATRIX_PAD = { f32: 4, f16: 8 } as const;
+
+/** Rows of sums that the subgroups of a workgroup store at once: all where they are float16, else one row of matrices each. */
+export const matrixRows = (
+  { BM, TM }: Pick<TileSchedule, 'BM' | 'TM'>,
+  { result, rows }: SubgroupMatrix,
+): number => (result === 'f16' ? BM : (BM / TM) * rows);
+
+/** Why subgroups do not multiply matrices. */
+function againstMatrices(schedule: TileSchedule, { features }: DeviceProfile, problem: Problem): string[] {
+  const { BM, BN, BK, TM, TN, warps, stages, matrix } = schedule;
+  const both = [false, true].map((halfSums) => subgroupMatrix(matrix!, halfSums));
+  const { type, rows, cols, inner } = both[0]!;
+  const threads = warps * SUBGROUP;
+  const sweep = (threads * VECTOR) / BN;
+  // rows of sums that invocations take together are of one subgroup
+  const together = both.every(
+    (one) => ((matrixRows(schedule, one) * TM) / BM) % sweep === 0 && BM % sweep === 0,
+  );
+  return [
+    ...(both.some((one) => features.includes(matrixText(one)))
+      ? []
+      : [`the device has no subgroup matrices ${matrix}`]),
+    ...(problem.dtype === type ? [] : [`${matrix} multiplies no ${problem.dtype}`]),
+    ...(problem.family === 'gemm' ? [] : [`there are no such kernels of the family ${problem.family}`]),
+    ...(problem.vectors ? [] : ['lengths or places of its matrices are not multiples of 4']),
+    ...(problem.packed ? ['subgroups multiply no packed weights'] : []),
+    ...(TM % rows === 0 && TN % cols === 0 && BK % inner === 0
+      ? []
+      : [`subgroups compute multiples of ${rows} x ${cols}, ${inner} of the inner dimension at a time`]),
+    ...((BM / TM) * (BN / TN) === warps ? [] : [`${BM} x ${BN} results are not those of ${warps} subgroups`]),
+    ...(Number.isInteger(sweep) && together
+      ? []
+      : [`${threads} invocations do not take whole rows of ${BN} sums`]),
+    ...(stages === 2 ? [] : ['the ring is of two tiles']),
+  ];
+}
+
 /** Families with kernels that spread the inner dimension over subgroups: each result is one sum, not one of parts. */
 const SPREAD: readonly Family[] = ['gemm', 'gemv', 'skinny', 'rankBatched'];
 
@@ -247,10 +289,12 @@ export const chainedColumns = ({ BN, warps }: TileSchedule): number =>
  * subgroups what every invocation has of every result, and P; and the tables of packed operands.
  */
 export function workgroupBytes(
-  { BM, BN, BK, TN, vec, stages, warps, subgroups, gemv, pad = 0 }: TileSchedule,
+  schedule: TileSchedule,
   { family, dtype, widen, packed }: Pick<Problem, 'family' | 'dtype' | 'widen' | 'packed'>,
 ): number {
+  const { BM, BN, BK, TN, vec, stages, warps, subgroups, gemv, matrix, pad = 0 } = schedule;
   if (family === 'reducePartials') return 0;
+  if (matrix) return matrixBytes(schedule);
   const tables = packed?.tableBytes ?? 0;
   if (gemv) return (4 * BM * BN * BK) / VECTOR + tables;
   if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
@@ -265,9 +309,24 @@ export function workgroupBytes(
   return Math.max(stages * BK * (BM + BN + 2 * pad), ofVectors) * size + extra + tables + words;
 }
 
+/** Workgroup memory of subgroups that multiply matrices, however operands are stored and whatever type sums have. */
+function matrixBytes(schedule: TileSchedule): number {
+  const { BM, BN, BK, stages, matrix } = schedule;
+  const both = [false, true].map((halfSums) => subgroupMatrix(matrix!, halfSums));
+  // rows of tiles begin in different banks: see tileShape
+  const { type } = both[0]!;
+  const pad = type === 'f32' ? 4 : 8;
+  const tile = (outer: number) => Math.max(outer * (BK + pad), BK * (outer + 8));
+  const sums = both.map((one) => {
+    const { result } = one;
+    return matrixRows(schedule, one) * (BN + MATRIX_PAD[result]) * ELEMENT_BYTES[result];
+  });
+  return stages * (tile(BM) + tile(BN)) * ELEMENT_BYTES[type] + Math.max(...sums);
+}
+
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
 export function scheduleText(schedule: TileSchedule): string {
-  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups, gemv, halfSums } = schedule;
+  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups, gemv, halfSums, matrix } = schedule;
   if (gemv)
     return `${BM}x${BN}, ${BN / VECTOR} invocations along the columns, ${BK / VECTOR} along the inner dimension`;
   if (subgroups) {
@@ -279,7 +338,8 @@ export function scheduleText(schedule: TileSchedule): string {
   const shape = `${BM}x${BN}x${BK}`;
   const through = schedule.staged ? ' through registers' : '';
   const ring = ringOfCores(schedule) ? `, ${stages} stages${through}` : '';
-  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each${ring}`;
+  const units = matrix ? `${warps} subgroups, matrices ${matrix}` : `${warps} warps`;
+  const how = warps > 0 ? `${stages} stages, ${units}` : `${TM}x${TN} each${ring}`;
   const sums = halfSums ? `, sums of ${BK} in float16` : '';
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}${sums}`;
 }

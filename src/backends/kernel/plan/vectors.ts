@@ -82,7 +82,7 @@ export function allInVectors(
 
 /** Whether kernels of a schedule read vectors where all matrices allow it: in tiles, or for few rows. */
 export const readsVectors = (schedule: TileSchedule): boolean =>
-  schedule.gemv === true || tilesInVectors(schedule);
+  schedule.gemv === true || schedule.matrix !== undefined || tilesInVectors(schedule);
 
 /** Whether tiles are copied and multiplied vector by vector. */
 export const tilesInVectors = ({ BM, BN, BK, TN, vec, warps, subgroups, pad = 0 }: TileSchedule): boolean =>

@@ -36,8 +36,8 @@ export interface Spelling {
   declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
   /** writes an element of an array */
   poke(array: string, index: string, value: string, type: KType): string;
-  /** number of an invocation in its subgroup, or how many there are */
-  subgroup(of: 'peer' | 'peers'): string;
+  /** number of an invocation in its subgroup, how many there are, or number of the subgroup in its workgroup */
+  subgroup(of: 'peer' | 'peers' | 'number'): string;
   subgroupAdd(of: string): string;
   /** a statement of matrix units; refused where the language has none */
   unit(stmt: UnitStmt, text: (expr: Expr) => string): string;

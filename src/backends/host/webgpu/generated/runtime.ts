@@ -1023,6 +1023,8 @@ import {
   KERNELS,
   type Kernel,
   LIMITS,
+  MATRIX,
+  type MatrixConfig,
   ROW_BLOCK,
   STEPS,
   TOKENS,
@@ -1053,7 +1055,11 @@ export function requirements(tokens: number = TOKENS): Requirements {
   );
   // #endif
   return {
-    requiredFeatures: [...FEATURES],
+    // #if EMIT_MATRICES
+    requiredFeatures: [...FEATURES] as GPUFeatureName[],
+    // #else
+    //-     requiredFeatures: [...FEATURES],
+    // #endif
     requiredLimits: {
       ...LIMITS,
       // #if EMIT_SLICES
@@ -1075,8 +1081,48 @@ export function missing(from: Pick<GPUAdapter, 'features' | 'limits'>, tokens: n
     const has: unknown = from.limits[name as keyof GPUSupportedLimits];
     return typeof has === 'number' && has < needed ? [\`\${name} of \${needed} (it has \${has})\`] : [];
   });
-  return [...features.map((name) => \`the feature \${name}\`), ...limits];
+  // #if EMIT_MATRICES
+  const lacks = [...features.map((name) => \`the feature \${name}\`), ...limits];
+  return [...lacks, ...missingMatrices(from as typeof from & Informed)];
+  // #else
+  //-   return [...features.map((name) => \`the feature \${name}\`), ...limits];
+  // #endif
 }
+
+// #if EMIT_MATRICES
+/** What an adapter and a device say of themselves. */
+interface Informed {
+  readonly info?: object;
+  readonly adapterInfo?: object;
+}
+
+/** The part of GPUAdapterInfo that is experimental, or not in every browser. */
+interface SubgroupInfo {
+  readonly subgroupMinSize?: number;
+  readonly subgroupMaxSize?: number;
+  readonly subgroupMatrixConfigs?: Iterable<MatrixConfig>;
+}
+
+/** What is lacking of matrices of subgroups: a configuration that is listed, and subgroups of one known size. */
+function missingMatrices({ info, adapterInfo }: Informed): string[] {
+  const {
+    subgroupMinSize: least = 0,
+    subgroupMaxSize: most = 0,
+    subgroupMatrixConfigs = [],
+  }: SubgroupInfo = info ?? adapterInfo ?? {};
+  const text = ({ componentType, resultComponentType, M, N, K }: MatrixConfig) =>
+    \`\${componentType} to \${resultComponentType}, \${M}x\${N}x\${K}\`;
+  const listed = [...subgroupMatrixConfigs].map(text);
+  const lacks: string[] = [];
+  if (!listed.includes(text(MATRIX)))
+    lacks.push(\`subgroup matrices \${text(MATRIX)} (it lists \${listed.join('; ') || 'none'})\`);
+  const { subgroupSize: size, asksForSize } = MATRIX;
+  const fits = asksForSize ? least <= size && size <= most : least === size && most === size;
+  if (!fits) lacks.push(\`subgroups of \${size} (it has \${least} to \${most})\`);
+  return lacks;
+}
+
+// #endif
 
 /** Number of elements of a buffer for this number of tokens. */
 export function sizeOf(name: BufferName, tokens: number): number {
@@ -1264,7 +1310,19 @@ export interface Adapters {
   destroy(): void;
 }
 
-export declare const FEATURES: readonly GPUFeatureName[];
+export declare const FEATURES: readonly string[];
+/** Matrices that subgroups of a device multiply, as an adapter lists them. */
+export interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+export declare const MATRIX: MatrixConfig & {
+  readonly subgroupSize: number;
+  readonly asksForSize: boolean;
+};
 export declare const LIMITS: Readonly<Record<string, number>>;
 
 export interface Binding<Name extends string> {

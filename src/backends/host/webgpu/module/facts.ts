@@ -1,9 +1,9 @@
 import { bare } from '../../../../ir/keys.js';
 import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
+import type { SubgroupMatrix } from '../../../kernel/device/subgroup-matrices.js';
 import { CAST_WIDTH } from '../../../kernel/gen/cast.js';
 import { STEP_WIDTH } from '../../../kernel/gen/step.js';
 import { arrayBytes, type Kernel } from '../../../kernel/ir/kir.js';
-import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
 import { distinct, PLACED } from '../../shared/kernels.js';
@@ -19,6 +19,7 @@ import {
   rowFactorsOf,
   type TensorPlace,
 } from '../../shared/tables.js';
+import { featuresOf } from '../features.js';
 import { elementsRead } from '../slices.js';
 import type { TableValue } from './literal.js';
 
@@ -94,6 +95,8 @@ export interface ModuleFacts {
   /** uniforms of the kernels of a step, in the order of their struct */
   readonly stepUniforms: readonly string[];
   readonly features: readonly string[];
+  /** what subgroups multiply, if they do */
+  readonly matrix: SubgroupMatrix | null;
   readonly limits: Readonly<Record<string, number>>;
 }
 
@@ -182,6 +185,7 @@ export function factsOf(
     })),
     stepUniforms: steps[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
     features: featuresOf(all),
+    matrix: all.flatMap(({ matrix }) => matrix ?? [])[0] ?? null,
     limits: limitsOf(all),
   };
 }
@@ -250,15 +254,6 @@ function kernelRow(
     uniformBytes: 4 * kernel.uniforms.length,
   };
 }
-
-/** Features of WebGPU, and the kernels that do not compile without them. */
-const FEATURES: readonly (readonly [feature: string, needs: (kernel: Kernel) => boolean])[] = [
-  ['shader-f16', ({ buffers }) => buffers.some(({ elem }) => elem === 'f16')],
-  ['subgroups', usesSubgroups],
-];
-
-const featuresOf = (kernels: readonly Kernel[]): readonly string[] =>
-  FEATURES.flatMap(([feature, needs]) => (kernels.some(needs) ? [feature] : []));
 
 /** What the largest kernel needs of each limit. A limit is left out where the default of WebGPU is enough. */
 function limitsOf(kernels: readonly Kernel[]): Readonly<Record<string, number>> {

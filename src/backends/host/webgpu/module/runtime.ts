@@ -9,7 +9,7 @@ const SOURCES = [NEEDS_TS, HALVES_TS, ADAPTERS_TS, ROWS_TS, CHECKS_TS, COMPILE_T
 
 /** What runs the tables of a module: its functions, of all sources in one file. */
 export function runtime(facts: ModuleFacts): string {
-  const { training, merging, half, slices, adapters, packed, rows } = facts;
+  const { training, merging, half, slices, adapters, packed, rows, matrix } = facts;
   const { conditions, lines } = stepParts(facts);
   const properties = {
     source: false,
@@ -21,6 +21,7 @@ export function runtime(facts: ModuleFacts): string {
     rows: rows !== null,
     slots: adapters > 1 || rows !== null,
     packed: Object.keys(packed).length > 0,
+    matrices: matrix !== null,
     ...conditions,
   };
   const inserted = { example: example(facts), ...lines };

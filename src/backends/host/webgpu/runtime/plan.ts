@@ -122,7 +122,19 @@ export interface Adapters {
   destroy(): void;
 }
 
-export declare const FEATURES: readonly GPUFeatureName[];
+export declare const FEATURES: readonly string[];
+/** Matrices that subgroups of a device multiply, as an adapter lists them. */
+export interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+export declare const MATRIX: MatrixConfig & {
+  readonly subgroupSize: number;
+  readonly asksForSize: boolean;
+};
 export declare const LIMITS: Readonly<Record<string, number>>;
 
 export interface Binding<Name extends string> {

@@ -55,6 +55,10 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
       return `take_4(&${stmt.to}[${text(stmt.at)}], &${stmt.array}[${text(stmt.index)}]);`;
     case 'put':
       return `put_4(&${stmt.array}[${text(stmt.index)}], &${stmt.from}[${text(stmt.at)}]);`;
+    // kernels with matrices of subgroups have vectors, and are refused
+    case 'spill':
+    case 'clear':
+      throw new Error(`CUDA has no ${stmt.s}`);
     case 'commit':
       return 'commit_copies();';
     case 'wait':

@@ -189,7 +189,7 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       const round = elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem][1] : null;
       return `${array}[${index}] = ${round ? `${round}(${value})` : value};`;
     },
-    subgroup: (of) => (of === 'peer' ? `threadIdx.x % ${WARP}u` : `${WARP}u`),
+    subgroup: (of) => (of === 'peers' ? `${WARP}u` : `threadIdx.x ${of === 'peer' ? '%' : '/'} ${WARP}u`),
     subgroupAdd: (of) => `warp_sum(${of})`,
     unit: (stmt, text) => unitText(stmt, kernel, text),
     group: (stmt, text) => warpgroupText(stmt, kernel, text),

@@ -5,6 +5,7 @@ import type { ArrayDecl, BufferParam, Kernel, UniformParam } from '../../ir/kir.
 import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';
 import { CFamily, type Spelling } from '../c-family.js';
+import { matrixAttributes, matrixExtensions, matrixStatement, matrixVariables } from './subgroup-matrices.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 /** Names of types that are vectors. */
@@ -21,6 +22,7 @@ const TAKEN = new Set([
   'switch',
   'array',
   'private',
+  'subgroup_id',
 ]);
 
 /** Name of the binding that holds a buffer in the emitted source. */
@@ -36,24 +38,32 @@ export function printWgsl(kernel: Kernel): string {
     if (elem === 'bf16')
       fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: `bfloat16 (${name})` }));
   }
-  if (kernel.fragments || kernel.ring)
+  if ((kernel.fragments && !kernel.matrix) || kernel.ring)
     fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'matrix units of a warp' }));
   if (kernel.eights)
     fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'loads of eight numbers' }));
   const printer = new CFamily(spelling(kernel));
   const { body, arrays, workgroup } = legalise(kernel);
+  const { matrix } = kernel;
+  const ids = [
+    '@builtin(local_invocation_id) local: vec3u',
+    '@builtin(workgroup_id) group: vec3u',
+    ...(matrix ? ['@builtin(subgroup_id) subgroup_id: u32'] : []),
+  ];
   const lines = [
     ...kernel.about.map((line) => `// ${line}`),
     ...([...elems.values()].includes('f16') ? ['enable f16;'] : []),
     ...(usesSubgroups(kernel) ? ['enable subgroups;'] : []),
+    ...(matrix ? matrixExtensions(matrix) : []),
     '',
     ...kernel.buffers.map(binding),
     ...uniformStruct(kernel.uniforms, kernel.buffers.length),
     '',
     ...arrays.map((array) => `var<workgroup> ${array.name}: array<${elementOf(array)}, ${array.size}>;`),
     ...(arrays.length > 0 ? [''] : []),
-    `@compute @workgroup_size(${workgroup.join(', ')})`,
-    'fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {',
+    ['@compute', `@workgroup_size(${workgroup.join(', ')})`, ...matrixAttributes(matrix)].join(' '),
+    `fn main(${ids.join(', ')}) {`,
+    ...matrixVariables(kernel).map((line) => `  ${line}`),
     ...printer.block(body, 1),
     '}',
   ];
@@ -84,7 +94,8 @@ function uniformStruct(uniforms: readonly UniformParam[], at: number): string[] 
   ];
 }
 
-function spelling({ buffers, arrays }: Kernel): Spelling {
+function spelling(kernel: Kernel): Spelling {
+  const { buffers, arrays } = kernel;
   const halves = new Map(
     [...buffers, ...arrays].filter(({ elem }) => elem === 'f16').map(({ name, vector }) => [name, vector]),
   );
@@ -124,10 +135,9 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
     poke: (array, index, value, type) =>
       `${array}[${index}] = ${type === 'f16x4' ? value : rounded(array, value)};`,
-    // counted, not the built-in number: a subgroup may not be full, and its numbers then may not begin at 0
-    subgroup: (of) => (of === 'peer' ? 'subgroupExclusiveAdd(1u)' : 'subgroupAdd(1u)'),
+    subgroup: (of) => SUBGROUPS[of],
     subgroupAdd: (of) => `subgroupAdd(${of})`,
-    unit: absent,
+    unit: (stmt, text) => matrixStatement(stmt, kernel, text),
     group: absent,
     unroll: '',
     counter: 'var',
@@ -135,6 +145,13 @@ function spelling({ buffers, arrays }: Kernel): Spelling {
     barrier: 'workgroupBarrier();',
   };
 }
+
+const SUBGROUPS = {
+  // counted, not the built-in number: a subgroup may not be full, and its numbers then may not begin at 0
+  peer: 'subgroupExclusiveAdd(1u)',
+  peers: 'subgroupAdd(1u)',
+  number: 'subgroup_id',
+} as const;
 
 /** `printWgsl` refuses it earlier. */
 function absent({ s }: { readonly s: string }): never {
