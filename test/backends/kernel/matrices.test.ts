@@ -173,6 +173,6 @@ describe('a kernel that is wrong is found out', () => {
     expect(text('matrices_f16_8x16x16_two_tiles_down')).toMatch(
       /enable subgroup_size_control;[\s\S]*@compute @workgroup_size\(128, 1, 1\) @subgroup_size\(32\)/,
     );
-    expect(text('matrices_f16_16x16x16_two_tiles_down')).not.toMatch(/subgroup_size/);
+    expect(text('matrices_f16_8x8x8_two_tiles_down')).not.toMatch(/subgroup_size/);
   });
 });

@@ -18,12 +18,12 @@ export interface SubgroupMatrix {
 /** Invocations of a subgroup that multiplies matrices. */
 export const SUBGROUP = 32;
 
-/** Shapes that devices are known to list: Apple, Intel Xe2, NVIDIA (and others through Vulkan). */
+/** Shapes that devices are known to list: Apple; Intel Xe2; AMD and NVIDIA through Vulkan. */
 const SHAPES = {
   'f32-8x8x8': { type: 'f32', rows: 8, cols: 8, inner: 8 },
   'f16-8x8x8': { type: 'f16', rows: 8, cols: 8, inner: 8 },
   'f16-8x16x16': { type: 'f16', rows: 8, cols: 16, inner: 16, asksForSize: true },
-  'f16-16x16x16': { type: 'f16', rows: 16, cols: 16, inner: 16 },
+  'f16-16x16x16': { type: 'f16', rows: 16, cols: 16, inner: 16, asksForSize: true },
 } as const satisfies Record<string, Omit<SubgroupMatrix, 'result'>>;
 
 /** A shape by the type of its operands, and rows x columns x inner. */

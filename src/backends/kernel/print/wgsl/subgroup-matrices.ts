@@ -4,7 +4,7 @@ import { type FragmentDecl, fragmentShape, type UnitStmt } from '../../ir/units.
 
 /**
  * Matrices of subgroups as the Dawn of the package `webgpu` 0.6.2 spells them: the extension is experimental, and its text has changed
- * (until 2026 loads took a truth value for the order instead of `row_major` and `col_major`).
+ * (loads once took a truth value for the order in place of `row_major` and `col_major`; that Dawn takes it too, with a warning).
  */
 
 /** The extensions that a module enables. */
