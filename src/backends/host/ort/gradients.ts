@@ -12,6 +12,7 @@ import {
   Scratch,
   stepOf,
   tileOf,
+  zerosText,
 } from './kinds.js';
 import {
   arrayOf,
@@ -27,6 +28,8 @@ import {
 
 /** The launches of the gradients of a kind of layer, by purpose. */
 export interface GradientSteps {
+  /** statements before all others */
+  readonly zeros: readonly string[];
   /** what x is multiplied by, where it is computed or rounded: P = x R and dP R^T need it */
   readonly before: readonly KindLaunch[];
   /** P = x R */
@@ -67,7 +70,7 @@ interface Sum {
  * are taken in the same order each time.
  */
 export function gradientSteps(kind: LayerKind, index: number, setting: OperatorTarget): GradientSteps {
-  const { in: inn, out, rank, form, transposed } = kind;
+  const { in: inn, out, own: columns, rank, form, transposed } = kind;
   const { target } = setting;
   const { dtype } = target;
   const scratch = new Scratch();
@@ -82,11 +85,14 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
   const core = dtype === 'f32' ? coreOf(kind) : null;
   const before = downSteps(making);
   const ups = core ? [] : upSteps(making);
+  const zeros = zerosText(kind, scratch.size);
+  // without columns that are stored as zeros
+  const narrow = (matrix: MatrixRef): MatrixRef => ({ ...matrix, cols: columns });
   const scaled = { epilogue: { scale: tokenScale(kind) } };
-  const z = wide(bare ? 'd_last' : 'z', rank, out);
-  if (!bare) scratch.take('z', rank * out);
-  const dFirst = wide(form.down.bare === null ? 'd_down' : 'd_first', inn, rank);
-  if (form.down.bare === null) scratch.take('d_down', inn * rank);
+  const z = wide(bare ? 'd_last' : 'z', columns, out);
+  if (!bare) scratch.take('z', columns * out);
+  const dFirst = wide(form.down.bare === null ? 'd_down' : 'd_first', inn, columns);
+  if (form.down.bare === null) scratch.take('d_down', inn * columns);
   const down = (
     part: string,
     does: string,
@@ -137,11 +143,12 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
   const downward = down('p', bare ? 'P = s x A' : 'P = x R', { a: plain(x), b: plain(first), inner: inn }, p);
   const sums = { up: { buffer: 'z', text: 'Z' }, down: { buffer: 'd_down', text: `d${R}'` } };
   const made = {
+    zeros,
     before,
     p: productStep(setting, { ...downward, ...scaled }),
     dP: dPSteps(),
-    z: sum('last', `${bare ? `d${L}` : 'Z'} = P^T dy`, flipped(p), plain(dy), z),
-    first: sum('first', `d${R} = x^T dP`, flipped(x), plain(dP), dFirst),
+    z: sum('last', `${bare ? `d${L}` : 'Z'} = P^T dy`, flipped(narrow(p)), plain(dy), z),
+    first: sum('first', `d${R} = x^T dP`, flipped(x), plain(narrow(dP)), dFirst),
     // one number, read as a column of M ones
     bias: sum(
       'bias',
@@ -244,6 +251,7 @@ export function gradientText(index: number, steps: GradientSteps): string[] {
     steps.scratch.tokensText(),
     `  const bool rest = ${any(steps.rest)};`,
     ...(more.length === 0 ? [] : [`  const bool left = ${any(steps.left)};`]),
+    ...indented(steps.zeros, '  '),
     ...when('rest || dx', steps.before.flatMap(run)),
     ...when(`dx || ${left}`, steps.dP.flatMap(run)),
     ...when('rest', [steps.p, steps.z.parts].flatMap(run)),

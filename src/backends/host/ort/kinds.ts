@@ -2,7 +2,7 @@ import type { KernelForm } from '../../../adapter/kernel-form.js';
 import { operandsOf } from '../../../adapter/terms.js';
 import { gradientHints } from '../../../passes/adapters/gradient-function.js';
 import { stemOf } from '../../../passes/adapters/to-functions.js';
-import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
+import { type Apart, CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import { type MapParam, mapLengths } from '../../kernel/ir/warpgroups.js';
@@ -28,6 +28,8 @@ export interface LayerKind {
   readonly in: number;
   readonly out: number;
   /** columns of P = x down */
+  readonly own: number;
+  /** the same as P, and what it is multiplied by, are stored: followed by zeros, where warpgroups take no others */
   readonly rank: number;
   readonly transposed: boolean;
   readonly scale: number;
@@ -51,11 +53,14 @@ export function layerKindsOf({ regions, groups }: KernelPlan): readonly LayerKin
     const { scale, delta, form } = group;
     // operators read the factors of the model
     const extents = group.unpadded ?? group.extents;
+    const product = (of: Readonly<Record<string, number>>) =>
+      form.inner.reduce((all, letter) => all * of[letter]!, 1);
     const kind: LayerKind = {
       stem: stemOf(group),
       in: layer.in,
       out: layer.out,
-      rank: form.inner.reduce((all, letter) => all * extents[letter]!, 1),
+      own: product(extents),
+      rank: product(group.extents),
       transposed: layer.weightStored === 'oi',
       scale,
       delta,
@@ -131,15 +136,16 @@ export function productStep(setting: OperatorTarget, wanted: ProductRequest): Ki
 export const tileOf = ({ target, least }: OperatorTarget, wanted: ProductRequest): number =>
   scheduleOf(productLaunch(target, wanted), least).BN;
 
-/** Rounds a factor to the type of the layer. */
+/** Rounds a factor to the type of the layer; rows may lie `apart`. */
 export function castStep(
   name: string,
   elements: number,
   dtype: KernelDtype,
   from: string,
   to: string,
+  apart?: Apart,
 ): KindLaunch {
-  const kernel = castKernel(name, elements, dtype);
+  const kernel = castKernel(name, elements, dtype, apart);
   return {
     kernel,
     grid: [Math.ceil(elements / CAST_WIDTH), 1, 1],
@@ -191,6 +197,10 @@ function mapText(map: MapParam, at: number, operands: Operands): string {
   const lengths = [rows || 'M', cols || 'M', pitch, box];
   return `make_map(${['queue', `&maps.map[${at}]`, 'HALF', operands[map.view.buffer]!, ...lengths].join(', ')})`;
 }
+
+/** Zeros in the first `elements` of the scratch memory, where a kind has columns that no step writes. */
+export const zerosText = ({ own, rank }: LayerKind, elements: number): readonly string[] =>
+  own < rank ? [`LOTRC_TRY(cudaMemsetAsync(room, 0, ${elements} * sizeof(float), queue->stream));`] : [];
 
 /** Scratch memory whose size does not depend on the tokens, as float32; what follows it begins at a multiple of 16 bytes too. */
 export class Scratch {

@@ -28,6 +28,7 @@ import {
   shapesOf,
   stemsOf,
   tileOf,
+  zerosText,
 } from './kinds.js';
 import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.js';
 
@@ -169,10 +170,10 @@ export function operatorsText(plan: KernelPlan, architectures: readonly string[]
   const least = leastOf(plan.device, architectures);
   const { kinds, steps, gradients } = kindSteps(plan, least, architectures);
   if (kinds.length === 0) return '';
-  const lines = kinds.flatMap(({ stem, in: inn, out, rank, transposed }, index) => {
+  const lines = kinds.flatMap(({ stem, in: inn, out, own, rank, transposed }, index) => {
     const products = [steps[index]!.layer, ...(gradients[index] ? [gradients[index].dx] : [])];
     return [
-      `  ${stem}, ${inn}x${out}${transposed ? ' stored as (out, in)' : ''}, rank ${rank}`,
+      `  ${stem}, ${inn}x${out}${transposed ? ' stored as (out, in)' : ''}, rank ${own}${own < rank ? ` stored as ${rank}` : ''}`,
       ...products.map((product) => `    ${productText(product, architectures)}`),
     ];
   });
@@ -190,6 +191,8 @@ function productText({ launch, library }: KindLaunch, architectures: readonly st
 
 /** The launches of a kind of layer: those over its factors alone, those before the layer, the layer without and with its bias. */
 interface Forward {
+  /** statements before those of `prepare` */
+  readonly zeros: readonly string[];
   readonly prepare: readonly KindLaunch[];
   readonly before: readonly KindLaunch[];
   readonly layer: KindLaunch;
@@ -237,6 +240,7 @@ function chainSteps(
         ];
   const layer = { tokens: 't', columns: core.cols, up: 'last', formula: 'x W + T L' };
   return {
+    zeros: [],
     prepare: [],
     before: before.map((wanted) => productStep(setting, wanted)),
     ...layerSteps(kind, index, setting, layer),
@@ -276,6 +280,7 @@ function foldSteps(kind: LayerKind, index: number, setting: OperatorTarget): For
   const formula = dtype === 'f32' && bare ? 'x W + T L' : `x W + P ${bare ? 'B' : "L'"}`;
   const layer = { tokens, columns: rank, up: upOperand(kind, dtype), formula };
   return {
+    zeros: zerosText(kind, scratch.size),
     prepare: [...first, ...up],
     before: [productStep(setting, down)],
     ...layerSteps(kind, index, setting, layer),
@@ -325,7 +330,7 @@ const OPERANDS: Readonly<Record<string, string>> = {
   y: 'y',
 };
 
-function runText({ prepare, before, layer, biased, operands }: Forward, index: number): string[] {
+function runText({ zeros, prepare, before, layer, biased, operands }: Forward, index: number): string[] {
   const tried = (steps: readonly KindLaunch[], indent: string) =>
     indented(
       steps.flatMap((step) => launchText(step, operands)),
@@ -333,6 +338,7 @@ function runText({ prepare, before, layer, biased, operands }: Forward, index: n
     );
   const preparing = [
     `static cudaError_t prepare_${index}(PREPARE_PARAMETERS) {`,
+    ...indented(zeros, '  '),
     ...tried(prepare, '  '),
     '  return cudaSuccess;',
     '}',

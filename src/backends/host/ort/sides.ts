@@ -56,6 +56,10 @@ export function arrayOf(
   return { buffer, dtype, offset: 0, letters, strides };
 }
 
+/** Extents with columns of P as they are stored. */
+const asStored = ({ form, extents, own, rank }: LayerKind): Pick<LayerKind, 'extents'> =>
+  own < rank ? { extents: { ...extents, [form.inner[0]!]: rank } } : { extents };
+
 /** Factors of a side as terms read them; `prefix`: of their names in kernels. */
 export function sideOperands(
   kind: LayerKind,
@@ -118,11 +122,12 @@ export function downSteps(making: Making): readonly KindLaunch[] {
   const { dtype } = setting.target;
   const { down } = kind.form;
   if (down.bare !== null && dtype === 'f32') return [];
-  const size = kind.in * kind.rank;
-  const to = scratch.take('first', size, dtype);
-  if (down.bare !== null) return [castStep(name('first'), size, dtype, `factors[${down.bare}]`, to)];
+  const to = scratch.take('first', kind.in * kind.rank, dtype);
+  const apart = kind.own < kind.rank ? { cols: kind.own, pitch: kind.rank } : undefined;
+  if (down.bare !== null)
+    return [castStep(name('first'), kind.in * kind.own, dtype, `factors[${down.bare}]`, to, apart)];
   const operands = sideOperands(kind, down);
-  const out = arrayOf('first', down.term.result, kind, dtype);
+  const out = arrayOf('first', down.term.result, asStored(kind), dtype);
   return termSteps(making, down.term, operands, out, { part: 'first', makes: "R' = ", scale: 1 });
 }
 
@@ -132,9 +137,9 @@ export function upSteps(making: Making): readonly KindLaunch[] {
   const { dtype } = setting.target;
   const { up } = kind.form;
   if (up.bare !== null && dtype === 'f32') return [];
-  const size = kind.rank * kind.out;
-  const to = scratch.take('up', size, dtype);
-  if (up.bare !== null) return [castStep(name('up'), size, dtype, `factors[${up.bare}]`, to)];
+  const to = scratch.take('up', kind.rank * kind.out, dtype);
+  // what follows its rows stays zero
+  if (up.bare !== null) return [castStep(name('up'), kind.own * kind.out, dtype, `factors[${up.bare}]`, to)];
   const operands = sideOperands(kind, up, dtype === 'f32' ? '' : 'wide_');
   const out = arrayOf('up', up.term.result, kind, dtype);
   return termSteps(making, up.term, operands, out, { part: 'up', makes: "L' = s ", scale: kind.scale });
