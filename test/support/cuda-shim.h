@@ -1,5 +1,5 @@
-// CUDA's names on a CPU: a block's threads are fibers on one OS thread, switched at __syncthreads. Blocks run one after another, and
-// launches that are queued when somebody looks (shim::settle), or the next one has to wait for them.
+// CUDA's names on a CPU: a block's threads are fibers on one OS thread, switched at __syncthreads. Blocks run one after another, but those
+// of a cluster together, and launches that are queued when somebody looks (shim::settle), or the next one has to wait for them.
 #pragma once
 #include "cuda-cpu/once.h"
 #include <ucontext.h>
@@ -22,6 +22,7 @@ inline Index threadIdx, blockIdx, gridDim;
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 
@@ -35,20 +36,35 @@ SHIM_CODE unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 namespace shim {
 SHIM_STATE ucontext_t scheduler;
 SHIM_STATE std::vector<ucontext_t> fibers;
-enum State { running, at_block, at_warp, at_condition, at_launches, ended };
+enum State { running, at_block, at_blocks, at_warp, at_condition, at_launches, ended };
 SHIM_STATE std::vector<State> states;
 SHIM_STATE std::vector<std::vector<char>> stacks;
 SHIM_STATE std::vector<std::function<bool()>> conditions;
 SHIM_STATE std::function<void()> kernel;
 inline unsigned current;
 
-// what is checked when a thread ends
+// Blocks that run together: one, or both of a cluster as soon as one of them asks for the other. Threads of the second follow those of the first.
+struct Together {
+  unsigned threads = 0, blocks = 1;  // threads of a block
+  bool wanted = false;               // the other block is to run too
+  bool touched = false;              // one has done something to the other since they met
+};
+inline Together together;
+
+// what is done when a block begins, and what is checked when a thread ends
+inline void (*at_begin)(unsigned block) = nullptr;
 inline void (*at_end)() = nullptr;
 
+SHIM_CODE bool all_in(unsigned from, unsigned to, State state);
 SHIM_CODE void body() {
   kernel();
   if (at_end) at_end();
   states[current] = ended;
+  const unsigned first = current / together.threads * together.threads;
+  if (together.touched && all_in(first, first + together.threads, ended)) {
+    std::fprintf(stderr, "a block ends, and the other of its cluster may still write there or arrive\n");
+    std::exit(3);
+  }
   swapcontext(&fibers[current], &scheduler);
 }
 
@@ -60,6 +76,19 @@ SHIM_CODE bool all_in(unsigned from, unsigned to, State state) {
 SHIM_CODE bool release(unsigned from, unsigned to) {
   for (unsigned t = from; t < to; t++) states[t] = running;
   return true;
+}
+
+// The blocks of a cluster meet: threads that have ended are not waited for.
+SHIM_CODE bool all_met() {
+  bool some = false;
+  for (const State state : states) {
+    if (state != at_blocks && state != ended) return false;
+    some = some || state == at_blocks;
+  }
+  for (State &state : states)
+    if (state == at_blocks) state = running;
+  if (some) together.touched = false;
+  return some;
 }
 
 // shared memory of a launch, poisoned before every block, and how much the launch gave
@@ -86,6 +115,7 @@ SHIM_CODE void aside(const std::function<void()> &other) {
   auto own_stacks = std::move(stacks);
   auto own_conditions = std::move(conditions);
   const Index thread = threadIdx, block = blockIdx, grid = gridDim;
+  const Together own_together = std::exchange(together, {});
   const unsigned self = current;
   const size_t bytes = memory_bytes;
   const std::vector<unsigned char> shared(memory, memory + bytes);
@@ -99,9 +129,27 @@ SHIM_CODE void aside(const std::function<void()> &other) {
   stacks = std::move(own_stacks);
   conditions = std::move(own_conditions);
   threadIdx = thread, blockIdx = block, gridDim = grid;
+  together = own_together;
   current = self;
   memory_bytes = bytes;
   std::copy(shared.begin(), shared.end(), memory);
+}
+
+// One more block begins, with fibers of its own. None of them moves in memory: a context points into itself.
+SHIM_CODE void begin_block() {
+  const unsigned from = static_cast<unsigned>(fibers.size()), to = from + together.threads;
+  fibers.resize(to);
+  states.resize(to, running);
+  conditions.resize(to);
+  if (stacks.size() < to) stacks.resize(to);
+  for (unsigned t = from; t < to; t++) {
+    stacks[t].resize(1 << 16);
+    getcontext(&fibers[t]);
+    fibers[t].uc_stack.ss_sp = stacks[t].data();
+    fibers[t].uc_stack.ss_size = stacks[t].size();
+    makecontext(&fibers[t], body, 0);
+  }
+  if (at_begin) at_begin(from / together.threads);
 }
 
 // Runs a launch. `before`: the launches before it, which have not run. They run when every thread of the first block waits, one of
@@ -110,47 +158,64 @@ inline unsigned launches_run = 0;
 SHIM_CODE void run(const Launch &own, std::function<void()> before) {
   const Index grid = own.grid;
   const unsigned threads = own.threads, blocks = grid.x * grid.y * grid.z, first = launches_run++;
+  std::vector<bool> begun(blocks);
   for (unsigned n = 0; n < blocks; n++) {
     // any block may be the first
     const unsigned b = (first + n) % blocks;
+    if (begun[b]) continue;
+    begun[b] = true;
     kernel = own.work;
     gridDim = grid;
     memory_bytes = own.bytes;
-    blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
     std::memset(memory, 0xff, own.bytes);
-    fibers.assign(threads, {});
-    states.assign(threads, running);
-    conditions.assign(threads, {});
-    stacks.resize(threads);
-    for (unsigned t = 0; t < threads; t++) {
-      stacks[t].resize(1 << 16);
-      getcontext(&fibers[t]);
-      fibers[t].uc_stack.ss_sp = stacks[t].data();
-      fibers[t].uc_stack.ss_size = stacks[t].size();
-      makecontext(&fibers[t], body, 0);
-    }
-    unsigned chance = 1;
+    together = {};
+    together.threads = threads;
+    fibers.clear();
+    fibers.reserve(2 * threads);
+    states.clear();
+    conditions.clear();
+    begin_block();
+    // of two blocks one goes as far as it can before the other moves
+    unsigned chance = 1, ahead = 0;
     for (bool over = false; !over;) {
+      if (together.wanted && together.blocks == 1) {
+        if (b >= grid.x || (b ^ 1) >= grid.x) { std::fprintf(stderr, "a cluster without its second block\n"); std::exit(3); }
+        begun[b ^ 1] = true;
+        together.blocks = 2;
+        begin_block();
+      }
+      const auto ready = [&](unsigned block) {
+        for (unsigned t = block * threads; t < (block + 1) * threads; t++)
+          if (states[t] == running) return true;
+        return false;
+      };
+      const unsigned block = together.blocks == 1 || ready(ahead) ? ahead : 1 - ahead, place = b ^ block;
+      blockIdx = {place % grid.x, place / grid.x % grid.y, place / grid.x / grid.y};
       // last thread first, or by chance the other way round: what depends on an order shows
       for (unsigned n = 0; n < threads; n++) {
         const unsigned t = chance >> 31 ? n : threads - 1 - n;
-        if (states[t] != running) continue;
-        current = t;
+        if (states[block * threads + t] != running) continue;
+        current = block * threads + t;
         threadIdx = {t, 0, 0};
-        swapcontext(&scheduler, &fibers[t]);
+        swapcontext(&scheduler, &fibers[current]);
       }
       chance = chance * 1664525u + 1013904223u;
-      over = all_in(0, threads, ended);
-      bool moved = over;
-      for (unsigned w = 0; w < threads; w += 32)
-        if (w + 32 <= threads && all_in(w, w + 32, at_warp)) moved = release(w, w + 32);
-      if (all_in(0, threads, at_block)) moved = release(0, threads);
-      for (unsigned t = 0; t < threads; t++)
+      if (block != ahead && chance >> 30 == 0) ahead = block;
+      const unsigned all = together.blocks * threads;
+      over = all_in(0, all, ended) && (!together.wanted || together.blocks == 2);
+      bool moved = over || (together.wanted && together.blocks == 1);
+      for (unsigned w = 0; w < all; w += 32)
+        if (w + 32 <= all && all_in(w, w + 32, at_warp)) moved = release(w, w + 32);
+      for (unsigned t = 0; t < all; t += threads)
+        if (all_in(t, t + threads, at_block)) moved = release(t, t + threads);
+      for (unsigned t = 0; t < all; t++)
         if (states[t] == at_condition && conditions[t]()) moved = release(t, t + 1);
-      for (unsigned t = 0; !moved && t < threads; t++) {
+      if (together.blocks == 2 && all_met()) moved = true;
+      for (unsigned t = 0; t < all; t++) moved = moved || states[t] == running;
+      for (unsigned t = 0; !moved && t < all; t++) {
         if (states[t] != at_launches) continue;
         if (before) aside(std::exchange(before, nullptr));
-        for (unsigned waiting = t; waiting < threads; waiting++)
+        for (unsigned waiting = t; waiting < all; waiting++)
           if (states[waiting] == at_launches) release(waiting, waiting + 1);
         moved = true;
       }

@@ -1,6 +1,6 @@
 // The instructions of warpgroup_units.cuh on a CPU. The copy engine writes as the 128-byte swizzle says, and not before somebody
 // waits for its barrier; a product reads its operands as the descriptors say, and not before it is waited for: what is
-// overwritten too early, or read too early, shows.
+// overwritten too early, or read too early, shows. Each block of a cluster has its own workgroup memory.
 #pragma once
 #include "../cuda-shim.h"
 #include "cuda.h"
@@ -15,8 +15,11 @@
 #define LOTRC_INSIDE inline
 
 namespace shim {
-// workgroup memory: as large as a descriptor's addresses reach
-alignas(1 << 18) inline unsigned char window[1 << 18];
+// workgroup memory of a block, as large as a descriptor's addresses reach, and of the other block of its cluster; poisoned before
+constexpr unsigned WINDOW = 1 << 18;
+alignas(WINDOW) inline unsigned char windows[2 * WINDOW];
+SHIM_CODE unsigned char *window() { return windows + current / together.threads * WINDOW; }
+inline const bool poisons = (at_begin = [](unsigned block) { std::memset(windows + block * WINDOW, 0xff, WINDOW); }, true);
 
 [[noreturn]] SHIM_CODE void wrong(const char *what) {
   std::fprintf(stderr, "%s\n", what);
@@ -58,17 +61,20 @@ SHIM_CODE void deliver(uint64_t *barrier) {
     }
     const Box box = boxes[at];
     boxes.erase(boxes.begin() + static_cast<std::ptrdiff_t>(at));
-    const unsigned first = static_cast<unsigned>(box.to - window);
+    const unsigned first = static_cast<unsigned>(box.to - windows);
     for (uint32_t i = 0; i < box.map.box_rows; i++)
       for (uint32_t j = 0; j < box.map.box_cols; j++) {
         uint16_t bits = 0;
         const uint64_t row = uint64_t(box.row) + i, col = uint64_t(box.col) + j;
         if (row < box.map.rows && col < box.map.cols) std::memcpy(&bits, box.map.base + row * box.map.pitch + 2 * col, 2);
-        std::memcpy(window + swizzled(first + i * 2 * box.map.box_cols + 2 * j), &bits, 2);
+        std::memcpy(windows + swizzled(first + i * 2 * box.map.box_cols + 2 * j), &bits, 2);
       }
     Barrier &own = barrier_at(barrier);
+    const uint8_t phase = own.phase;
     own.bytes -= static_cast<int32_t>(2 * box.map.box_rows * box.map.box_cols);
     advance(own);
+    // what else is under way is not waited for
+    if (own.phase != phase) return;
   }
 }
 
@@ -117,14 +123,14 @@ inline const bool checks_end = (at_end = none_sent, true);
 
 // a launch within another has all of this for itself
 SHIM_CODE std::function<void()> keep_units() {
-  const std::vector<unsigned char> tiles(window, window + sizeof window);
+  const std::vector<unsigned char> tiles(windows, windows + sizeof windows);
   const std::vector<Products> own(products, products + 1024);
   const std::vector<Box> under_way = std::exchange(boxes, {});
   for (Products &other : products) other = {};
   const auto results = std::make_shared<Leaving>(std::exchange(leaving_results, {}));
   return [tiles, own, under_way, results] {
     leaving_results = *results;
-    std::copy(tiles.begin(), tiles.end(), window);
+    std::copy(tiles.begin(), tiles.end(), windows);
     std::copy(own.begin(), own.end(), products);
     boxes = under_way;
   };
@@ -138,7 +144,7 @@ SHIM_CODE float element(uint64_t tile, unsigned outer, unsigned k, bool along_ou
   const unsigned place = along_outer ? start + outer / 64 * leading + outer % 64 * 2 + k / 8 * stride + k % 8 * 128
                                      : start + outer / 8 * stride + outer % 8 * 128 + 2 * k;
   uint16_t bits;
-  std::memcpy(&bits, window + swizzled(place), 2);
+  std::memcpy(&bits, window() + swizzled(place), 2);
   return number(bits);
 }
 
@@ -154,12 +160,12 @@ SHIM_CODE void execute(const Product &own) {
 }
 }  // namespace shim
 
-SHIM_CODE unsigned place_of(const void *shared) { return static_cast<unsigned>(static_cast<const unsigned char *>(shared) - shim::window); }
+SHIM_CODE unsigned place_of(const void *shared) { return static_cast<unsigned>(static_cast<const unsigned char *>(shared) - shim::windows) % shim::WINDOW; }
 // threads that ran kernels for warpgroups
 inline long shim_rings = 0;
 SHIM_CODE unsigned char *shared_tiles() {
   shim_rings++;
-  return shim::window;
+  return shim::window();
 }
 SHIM_CODE void begin_barrier(uint64_t *barrier, unsigned arrivals) {
   *reinterpret_cast<shim::Barrier *>(barrier) = {0, uint8_t(arrivals), uint8_t(arrivals), 0, 0x5a};
@@ -183,12 +189,36 @@ SHIM_CODE void await(uint64_t *barrier, unsigned parity) {
     return shim::barrier_at(barrier).phase != parity;
   });
 }
+// of the blocks of a cluster
+SHIM_CODE unsigned own_number() {
+  shim::together.wanted = true;
+  return blockIdx.x % 2;
+}
+SHIM_CODE void meet_blocks() {
+  shim::together.wanted = true;
+  shim::wait(shim::at_blocks);
+}
+namespace shim {
+// the same place of a block
+template <class T>
+static T *place_in(T *own, unsigned block) {
+  if (block > 1) wrong("mapa: a cluster has two blocks");
+  if (block == own_number()) return own;
+  together.touched = true;
+  return reinterpret_cast<T *>(windows + (reinterpret_cast<unsigned char *>(own) - windows) % WINDOW + (window() == windows ? WINDOW : 0));
+}
+}  // namespace shim
+SHIM_CODE void arrive_at(uint64_t *barrier, unsigned block) { arrive(shim::place_in(barrier, block)); }
 SHIM_CODE void bring_box(void *to, const CUtensorMap &map, unsigned row, unsigned col, uint64_t *barrier) {
   shim::Map own;
   std::memcpy(&own, &map, sizeof own);
   if (place_of(to) % 1024 != 0) shim::wrong("cp.async.bulk: not at a multiple of 1024 bytes");
   std::memset(to, 0xff, 2 * own.box_rows * own.box_cols);  // NaN until it arrives
   shim::boxes.push_back({barrier, static_cast<unsigned char *>(to), own, row, col});
+}
+SHIM_CODE void bring_box_to(uint16_t blocks, void *to, const CUtensorMap &map, unsigned row, unsigned col, uint64_t *barrier) {
+  for (unsigned block = 0; block < 16; block++)
+    if (blocks >> block & 1) bring_box(shim::place_in(static_cast<unsigned char *>(to), block), map, row, col, shim::place_in(barrier, block));
 }
 SHIM_CODE void await_writers() { shim::wait(shim::at_launches); }
 namespace shim {
@@ -201,14 +231,15 @@ SHIM_CODE void put(const unsigned char *to, const void *two) {
 SHIM_CODE void put_two(unsigned char *to, __half2 two) { shim::put(to, &two); }
 SHIM_CODE void put_two(unsigned char *to, __nv_bfloat162 two) { shim::put(to, &two); }
 SHIM_CODE void show_results() {
-  for (const shim::Put &own : shim::leaving_results.unseen[shim::current]) std::memcpy(shim::window + own.place, &own.two, 4);
+  for (const shim::Put &own : shim::leaving_results.unseen[shim::current]) std::memcpy(shim::window() + own.place, &own.two, 4);
   shim::leaving_results.unseen[shim::current].clear();
 }
 SHIM_CODE void meet(unsigned group) {
-  unsigned &met = shim::leaving_results.met[group], &times = shim::leaving_results.times[group];
+  const unsigned place = shim::current / shim::together.threads * 8 + group;
+  unsigned &met = shim::leaving_results.met[place], &times = shim::leaving_results.times[place];
   const unsigned now = times;
   if (++met == 128) met = 0, times++;
-  else shim::until([group, now] { return shim::leaving_results.times[group] != now; });
+  else shim::until([place, now] { return shim::leaving_results.times[place] != now; });
 }
 SHIM_CODE void send_box(const CUtensorMap &map, unsigned row, unsigned col, const void *from) {
   shim::Map own;
@@ -218,7 +249,7 @@ SHIM_CODE void send_box(const CUtensorMap &map, unsigned row, unsigned col, cons
   for (uint32_t i = 0; i < own.box_rows; i++)
     for (uint32_t j = 0; j < own.box_cols; j++)
       if (row + i < own.rows && col + j < own.cols)
-        std::memcpy(const_cast<char *>(own.base) + (row + i) * own.pitch + 2 * (col + j), shim::window + shim::swizzled(first + i * 2 * own.box_cols + 2 * j), 2);
+        std::memcpy(const_cast<char *>(own.base) + (row + i) * own.pitch + 2 * (col + j), shim::window() + shim::swizzled(first + i * 2 * own.box_cols + 2 * j), 2);
   const unsigned char *box = static_cast<const unsigned char *>(from);
   shim::leaving_results.sent[shim::current].push_back({box, std::vector<unsigned char>(box, box + 2 * own.box_rows * own.box_cols)});
 }
