@@ -52,15 +52,17 @@ function unitTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly Ti
   ).filter(({ BM, BN }) => BM <= reach(rows, 16) && BN <= reach(cols, 8) && fills(BM, BN, rows, cols));
 }
 
-/** Tiles for warpgroups: 1 to 3 that multiply and one that loads, 2 to 8 tiles in the ring. */
-function warpgroupTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly TileSchedule[] {
+/** Tiles for warpgroups: 1 to 3 that multiply and one that loads, 2 to 8 tiles in the ring; each block by itself, and in pairs. */
+function warpgroupTiles(planned: TileSchedule, { rows, cols }: Problem): readonly TileSchedule[] {
+  const { pairs: _, ...schedule } = planned;
   return [1, 2, 3]
     .flatMap((groups) =>
       [1, 2, 3, 4].flatMap((boxes) =>
-        [2, 3, 4, 5, 6, 8].map((stages): TileSchedule => {
+        [2, 3, 4, 5, 6, 8].flatMap((stages): readonly TileSchedule[] => {
           const [BM, BN] = [WARPGROUP_ROWS * groups, BOX * boxes];
           const tile = { BM, BN, BK: BOX, TM: WARPGROUP_ROWS, TN: BN, stages, warps: 4 * (groups + 1) };
-          return { ...schedule, ...tile, vec: 4 };
+          const alone = { ...schedule, ...tile, vec: 4 } as const;
+          return boxes % 2 === 0 && rows > BM ? [alone, { ...alone, pairs: true }] : [alone];
         }),
       ),
     )
@@ -188,15 +190,17 @@ export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan
     candidates: schedules.map((schedule, at) => {
       const candidate = withSchedule(launch, schedule);
       const own = kernelOf(candidate);
+      const together = own.ring?.pair ? 2 : 1;
       const [across, down, parts] = gridOf(candidate, { M: plan.tokens });
       return {
         schedule,
         text: scheduleText(schedule),
         kernel: own.name,
         file: `kernels/${index}-${at}.cu`,
-        // of a ring for warpgroups: at most as many blocks as there are multiprocessors, which compute one tile after another
-        grid: own.ring ? [across * down, 1, 1] : [across, down, parts],
+        // of a ring for warpgroups: at most as many blocks as there are multiprocessors, in pairs where they are, which compute one tile after another
+        grid: own.ring ? [across * together * Math.ceil(down / together), 1, 1] : [across, down, parts],
         persistent: own.ring !== undefined,
+        together,
         threads: own.workgroup[0],
         sharedBytes: own.ring ? launchBytes(own) : sharedPlaces(own.arrays).bytes,
         launchBytes: launchBytes(own),

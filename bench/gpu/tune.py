@@ -96,7 +96,8 @@ class Bench:
         driver = self.driver
         function = driver.function(module, candidate["kernel"])
         x, y, z = candidate["grid"]
-        grid = (min(x, driver.multiprocessors) if candidate["persistent"] else x, y, z)
+        together = candidate["together"]
+        grid = (min(x, driver.multiprocessors // together * together) if candidate["persistent"] else x, y, z)
         made = []
         for memory in self.copies:
             maps = [driver.tensor_map(self.elem[m["buffer"]], memory[m["buffer"]], *(m[key] for key in ("offset", "rows", "cols", "pitch", "box")))

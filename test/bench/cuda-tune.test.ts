@@ -106,8 +106,8 @@ test('a job for warpgroups says in numbers what its maps are of, and in which or
   expect(rounded).toBe('bf16');
   expect(first.kernel).toMatch(/_warpgroups$/);
   expect(first.persistent).toBe(true);
-  // 300 rows in blocks of 128, all 24 columns in one
-  expect([schedule.BM, first.grid]).toEqual([128, [3, 1, 1]]);
+  // 300 rows in blocks of 128, the last of them without rows for a pair, and all 24 columns in one
+  expect([schedule.BM, schedule.pairs, first.grid, first.together]).toEqual([128, true, [4, 1, 1], 2]);
   expect(first.maps[0]).toEqual({ buffer: 'x_0', offset: 0, rows: 300, cols: 40, pitch: 40, box: 128 });
   expect(first.maps.map(({ buffer }) => buffer)).toEqual([
     'x_0',

@@ -211,6 +211,15 @@ export function runLibrary(
     '  shim_allocations_left = -1;',
     ...(library ? failing : []),
     ...small,
+    // a device that holds no pairs of blocks runs the other kernels
+    ...(warpgroups && files.some(({ path, text }) => path === 'adapters.cu' && text.includes('count_pairs'))
+      ? [
+          '  shim_clusters = 0;',
+          `  if (lotrc_create(&a, ${tokens}, nullptr) != LOTRC_OK || a->warpgroups) return 11;`,
+          '  lotrc_destroy(a);',
+          '  shim_clusters = 1;',
+        ]
+      : []),
     // launches that may begin early do
     ...(warpgroups ? ['  shim_later = true;'] : []),
     // on one device, called while another is the current one

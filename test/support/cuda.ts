@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Storage } from '../../src/backends/kernel/ir/kir.js';
-import { BOX, type MapParam, mapLengths } from '../../src/backends/kernel/ir/warpgroups.js';
+import { BOX, type MapParam, mapLengths, type RingDecl } from '../../src/backends/kernel/ir/warpgroups.js';
 import type { Launch } from '../../src/backends/kernel/model/types.js';
 import { LAUNCHES, LAUNCHES_TEXT } from '../../src/backends/kernel/print/cuda/launches.js';
 import {
@@ -18,7 +18,7 @@ import { inHip } from '../../src/backends/kernel/print/hip/names.js';
 import { HIP_HEADERS, printHip } from '../../src/backends/kernel/print/hip/print.js';
 import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
-import { type MainLoop, mainLoops } from './sass.js';
+import { type MainLoop, machineCode, type Occurrences } from './sass.js';
 
 /** The files that kernels include. */
 function included(kernels: readonly Kernel[], change: Change = (text) => text): readonly EmittedFile[] {
@@ -40,7 +40,7 @@ const sources = (kernels: readonly Kernel[]): readonly EmittedFile[] => [
   ...included(kernels),
 ];
 
-export interface CompiledKernel {
+export interface CompiledKernel extends Occurrences {
   readonly kernel: string;
   readonly registers: number;
   /** bytes spilled to memory */
@@ -63,7 +63,7 @@ export function compileCuda(kernels: readonly Kernel[], arch: string): readonly 
   const warnings = ['-Xptxas', '-v', '-Werror', 'all-warnings'];
   const args = ['-cubin', `-arch=${arch}`, ...warnings, 'kernels.cu'];
   const { said, path } = compiled('nvcc', sources(kernels), args);
-  const loops = mainLoops(path, arch);
+  const code = machineCode(path, arch);
   return said
     .split(/Compiling entry function '/)
     .slice(1)
@@ -72,7 +72,7 @@ export function compileCuda(kernels: readonly Kernel[], arch: string): readonly 
       const kernel = text.slice(0, text.indexOf("'"));
       return {
         kernel,
-        loop: loops.get(kernel) ?? null,
+        ...code.get(kernel)!,
         registers: number(/Used (\d+) registers/),
         spills: number(/(\d+) bytes spill stores/),
         sharedBytes: number(/(\d+) bytes smem/),
@@ -143,6 +143,10 @@ function mapText(
         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) != CUDA_SUCCESS) std::abort();
   }`;
 }
+
+/** Few, so that blocks of warpgroups, or two pairs of them, compute several tiles each. */
+const groupBlocks = ({ pair }: RingDecl, across: number, down: number): number =>
+  pair ? 2 * Math.min(2, across * Math.ceil(down / 2)) : Math.min(2, across * down);
 
 /** Launches that run one after another on the same buffers. */
 export interface Sequence {
@@ -226,8 +230,7 @@ export function runPrograms(
       const plain = kernel.buffers.filter(({ mapped }) => !mapped).map(({ name }) => pointers.get(name)!);
       const given = [...maps.map(({ name }) => name), ...plain, ...uniforms].join(', ');
       const [x, y, z] = gridOf(launch, bound);
-      // blocks of warpgroups compute several tiles each
-      const grid = (kernel.ring ? [Math.min(2, x * y), 1, 1] : [x, y, z]).join(', ');
+      const grid = (kernel.ring ? [groupBlocks(kernel.ring, x, y), 1, 1] : [x, y, z]).join(', ');
       return [
         ...maps.map(({ name, map }) => {
           const { buffer } = map.view;

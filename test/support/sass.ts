@@ -14,6 +14,13 @@ const BRANCHES = [0x947, 0x547];
 /** Loads from device memory to registers, and to shared memory. */
 const LDG = [0x381, 0x981];
 const LDGSTS = 0xfae;
+/** Boxes that the copy engine brings, and those that it brings to several blocks of a cluster. */
+const UTMALDG = 0x5b4;
+const UTMALDG_MULTICAST = 0x3b4;
+/** Registers that warpgroups give and take. */
+const USETMAXREG = 0x9c8;
+/** Fences of memory, and losses of the first-level cache. */
+const FENCES = [0x992, 0x98f];
 /** Loads and stores of registers that were spilled. */
 const SPILLS = [0x983, 0x387];
 /** Bytes of a load by its size field. */
@@ -30,6 +37,17 @@ export interface MainLoop {
   /** bytes of each load from device memory, of the loop or, where that has none, of the one around it */
   readonly loads: readonly number[];
   readonly spills: number;
+  /** fences of memory */
+  readonly fences: number;
+}
+
+/** What there is in a kernel outside of its main loop. */
+export interface Occurrences {
+  /** boxes of a matrix that the copy engine brings, and those for several blocks */
+  readonly boxes: number;
+  readonly multicasts: number;
+  /** exchanges of registers between warpgroups */
+  readonly exchanges: number;
 }
 
 interface Instruction {
@@ -40,14 +58,23 @@ interface Instruction {
   readonly loads: number;
 }
 
-/** The main loops of the kernels of a cubin, by their names; a kernel without loops or products has none. */
-export function mainLoops(cubin: string, arch: string): ReadonlyMap<string, MainLoop> {
-  const found = new Map<string, MainLoop>();
-  for (const [name, code] of codeOf(readFileSync(cubin))) {
-    const loop = mainLoop(instructionsOf(code, arch));
-    if (loop) found.set(name, loop);
-  }
-  return found;
+/** The kernels of a cubin, by their names; one without loops or products has no main loop. */
+export function machineCode(
+  cubin: string,
+  arch: string,
+): ReadonlyMap<string, Occurrences & { readonly loop: MainLoop | null }> {
+  return new Map(
+    codeOf(readFileSync(cubin)).map(([name, code]) => {
+      const all = instructionsOf(code, arch);
+      const count = (wanted: number) => all.filter(({ op }) => op === wanted).length;
+      const [boxes, multicasts, exchanges] = [UTMALDG, UTMALDG_MULTICAST, USETMAXREG].map(count) as [
+        number,
+        number,
+        number,
+      ];
+      return [name, { loop: mainLoop(all), boxes, multicasts, exchanges }];
+    }),
+  );
 }
 
 /** The sections `.text.NAME` of an ELF file of 64 bits. */
@@ -118,6 +145,7 @@ function mainLoop(all: readonly Instruction[]): MainLoop | null {
       order: own.map((one) => (one.op === LDSM ? 'L' : one.op === op ? 'H' : '')).join(''),
       loads: loads.find(({ length }) => length > 0) ?? [],
       spills: own.filter((one) => SPILLS.includes(one.op)).length,
+      fences: own.filter((one) => FENCES.includes(one.op)).length,
     };
   }
   return null;

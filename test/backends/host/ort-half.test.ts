@@ -324,7 +324,7 @@ test('a plan says which tiles the operators have, and why warpgroups do not run 
     return operatorsText(loweredPlan(plan, architectures), architectures);
   };
   expect(text(GROUPED, BOTH)).toMatch(
-    /LoTRLinear, 72x104, rank 5 stored as 8\n.*y = x W \+ P L': 128x.* 12 warps; without warpgroups .*\n.*dx = .*without warpgroups/,
+    /LoTRLinear, 72x104, rank 5 stored as 8\n.*y = x W \+ P L': 128x.* 12 warps, in pairs; without warpgroups .*\n.*dx = .*without warpgroups/,
   );
   const odd = text({ ...GROUPED, inn: 76, out: 100 }, BOTH);
   expect(odd.match(/no warpgroups: rows of \w+ do not begin at multiples of 16 bytes/g)).toHaveLength(2);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { blocksAtOnce } from '../../../src/backends/kernel/device/blocks.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
-import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
+import { define, id, type Kernel, mul, type Stmt, u32 } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { ringBytes, type WarpgroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
 import type { Product } from '../../../src/backends/kernel/model/types.js';
@@ -13,7 +13,7 @@ import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
 import { profile } from '../../support/devices.js';
-import { allOrFirst, EVERYTHING, everyNth, typesInTurn } from '../../support/everything.js';
+import { allOrFirst, EVERYTHING, everyNth, everySecond, typesInTurn } from '../../support/everything.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
 import { warpgroupCases } from '../../support/warpgroup-cases.js';
@@ -86,27 +86,62 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
     ['a block ends while a box is read', 'if (threadIdx.x % 128 == 0) await_arrival();', ''],
     ['results lie elsewhere in a box', '(j ^ r % 8) * 16', 'j * 16'],
   ] as const;
+  /** Of what a pair shares, in a kernel whose tiles along the rows are an odd number. */
+  const OWN_RELEASE =
+    'if (BLOCKS > 1 && threadIdx.x % 32 < BLOCKS) arrive_at(&empty[busy], threadIdx.x % 32);';
+  const PAIRED = [
+    ['a place is not released to the other block', 'threadIdx.x % 32 < BLOCKS', 'threadIdx.x % 32 < 1'],
+    [
+      'the other block is not waited for before its place is overwritten',
+      [OWN_RELEASE, 'BLOCKS * ROWS / 16'],
+      [OWN_RELEASE.replace('threadIdx.x % 32);', 'own_number());').replace('< BLOCKS', '< 1'), 'ROWS / 16'],
+    ],
+    ['a half is brought to one block', '(1 << BLOCKS) - 1', '1 << own_number()'],
+    ['a half is brought elsewhere', 'bring_shared(to_b + n * 128', 'bring_shared(to_b + (n - own) * 128'],
+    ['both bring the same half', 'own_number() * OWN_COLS', '0'],
+    ['half of the shared tile is expected', 'A_BYTES + B_BYTES);\n', 'A_BYTES + B_BYTES / 2);\n'],
+    ['a block ends while the other works', 'leave() {\n    if (BLOCKS > 1) meet_blocks();', 'leave() {'],
+    [
+      'a block begins before the other has barriers',
+      'if (BLOCKS > 1) meet_blocks();\n    else __syncthreads();',
+      '__syncthreads();',
+    ],
+    ['a pair has tiles of two columns', 'own / rows, (', '(own / rows + n % BLOCKS) % across, ('],
+    ['a block without results takes no part', 'across * steps() * BLOCKS', 'across * down'],
+  ] as const;
   const all = [
     ...MISTAKES.map((row) => [...row, 'all_ways_to_store_bf16'] as const),
     ...SENDING.map((row) => [...row, 'sent_in_boxes_bf16'] as const),
+    ...everySecond(PAIRED).map((row) => [...row, 'pairs_bf16'] as const),
   ];
   // outside of CI one of each
   test.each(everyNth(MISTAKES.length, all))('found out: %s', { timeout: 300_000 }, (_, from, to, of) => {
     const one = cases.find(({ name }) => name === of)!;
     let changed = false;
+    const [froms, tos] = [[from].flat(), [to].flat()];
     const change = (text: string) => {
-      changed ||= text.includes(from);
-      return text.replace(from, to);
+      changed ||= froms.every((part) => text.includes(part));
+      return froms.reduce((all, part, at) => all.replace(part, tos[at]!), text);
     };
     const error = (): number => {
       try {
         return worstError(runOnCpu([one], { change })[0]!, one.expected);
-      } catch {
-        return Number.POSITIVE_INFINITY; // it waits for ever, or does what an instruction forbids
+      } catch (cause) {
+        // it waits for ever, or does what an instruction forbids; it does compile
+        expect(String(cause)).toMatch(/Command failed: \S+\/out |undefined behaviour/);
+        return Number.POSITIVE_INFINITY;
       }
     };
     expect(error()).toBeGreaterThan(Math.max(1e-3, 10 * roundingOf(one)));
     expect(changed).toBe(true);
+  });
+
+  test('a kernel for pairs runs without clusters', { timeout: 300_000 }, () => {
+    const one = cases.find(({ name }) => name === 'pairs_with_all_ways_to_store_f16')!;
+    const change = (text: string) =>
+      text.replace(/^(#ifdef LOTRC_NO_CLUSTERS)$/m, '#define LOTRC_NO_CLUSTERS\n$1');
+    const [actual] = runOnCpu([one], { change });
+    expect(worstError(actual!, one.expected)).toBeLessThan(roundingOf(one));
   });
 });
 
@@ -122,10 +157,19 @@ function planned(dtype: WarpgroupType, width: number): readonly Kernel[] {
     .flatMap((launch) => (ofWarpgroups(launch.schedule) ? [kernelOf(launch)] : []));
 }
 
+/** How many segments the copy engine brings. */
+const feeds = ({ body }: Kernel): number => JSON.stringify(body).split('"s":"feed"').length - 1;
+
 test.each([
   // [rows, tiles, bytes under way on a multiprocessor while a tile is multiplied]
-  [8192, '128x256x64, 4 stages, 12 warps', 144 << 10],
-  [1024, '128x256x64, 4 stages, 12 warps', 144 << 10],
+  [8192, '128x256x64, 4 stages, 12 warps, in pairs', 144 << 10],
+  [1024, '128x256x64, 4 stages, 12 warps, in pairs', 144 << 10],
+  // an odd number of tiles along the rows: 160 blocks are two waves, and so are 192
+  [600, '128x256x64, 4 stages, 12 warps, in pairs', 144 << 10],
+  // 528 blocks are four waves, 544 five
+  [4200, '128x256x64, 4 stages, 12 warps', 144 << 10],
+  // nothing to share
+  [128, '128x128x64, 6 stages, 12 warps', 160 << 10],
 ] as const)('y of %i rows of 4096 numbers: %s, one block on a multiprocessor', (tokens, tiles, underWay) => {
   const sketch = { factors: 3, in: 4096, out: 4096, rank: 16, inputs: [['q', 'k', 'v']] } as const;
   const contraction = { ...contractionOf(sketch), dtype: 'bf16' } as const;
@@ -150,9 +194,14 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
       for (const kernel of kernels) expect(verifyKernel(kernel, h100)).toEqual([]);
       const compiled = compileCuda(kernels, 'sm_90a');
       expect(compiled.length).toBe(kernels.length);
-      for (const { registers, spills, sharedBytes, loop } of compiled) {
+      for (const { kernel, registers, spills, sharedBytes, loop, boxes, multicasts, exchanges } of compiled) {
         // a tile is four products of 64 x 256 x 16, which take 128 cycles each; what else there is takes one or two
-        expect(loop).toMatchObject({ kind: 'HGMMA', products: 4, spills: 0 });
+        expect(loop).toMatchObject({ kind: 'HGMMA', products: 4, spills: 0, fences: 0 });
+        // of each segment a box of x and one half of the other tile, in boxes that ptxas may write out
+        const segments = feeds(kernels.find(({ name }) => name === kernel)!);
+        expect(boxes).toBe(segments);
+        expect(multicasts).toBeGreaterThanOrEqual(segments);
+        expect(exchanges).toBe(2);
         expect(loop!.instructions).toBeLessThan(110);
         expect(spills).toBe(0);
         // what a block of three warpgroups has: they exchange the rest among them
@@ -171,7 +220,12 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     const ptx = ptxOf(planned('bf16', 1024).slice(0, 1), 'compute_90a');
     // four steps of 16 in a tile of x W, and one for P L': the rest of its only tile is zeros
     expect(ptx.match(/wgmma\.mma_async\.sync\.aligned\.m64n256k16\.f32\.bf16\.bf16/g)).toHaveLength(4 + 1);
-    expect(ptx).toMatch(/cp\.async\.bulk\.tensor\.2d\.shared::cluster\.global\.mbarrier::complete_tx::bytes/);
+    expect(ptx).toMatch(
+      /cp\.async\.bulk\.tensor\.2d\.shared::cluster\.global\.mbarrier::complete_tx::bytes \[/,
+    );
+    expect(ptx).toMatch(/mbarrier::complete_tx::bytes\.multicast::cluster/);
+    expect(ptx).toMatch(/\.reqnctapercluster 2, 1, 1/);
+    expect(ptx.match(/barrier\.cluster\.wait\.acquire/g)).toHaveLength(2);
     expect(ptx).toMatch(/setmaxnreg\.dec\.sync\.aligned\.u32\s+40/);
     expect(ptx).toMatch(/setmaxnreg\.inc\.sync\.aligned\.u32\s+232/);
     expect(ptx).not.toMatch(/\.local/);
@@ -245,6 +299,23 @@ describe('a kernel that is wrong is found out', () => {
       buffer.name === 'y' ? { ...buffer, access: 'read_write' as const } : buffer,
     );
     expect(rules({ ...sending, buffers })).toMatch(/y has no write access as bf16/);
+  });
+
+  test('a pair that ends early, whose shared tiles are those of two columns, or that has no halves', () => {
+    const { kernel: pair } = cases.find(({ name }) => name === 'pairs_for_dx_of_siblings_bf16')!;
+    expect(rules(pair)).toBe('');
+    expect(rules(changed(pair, (stmt) => (stmt.s === 'leave' ? null : stmt)))).toMatch(
+      /a block of a pair ends while the other may write to it/,
+    );
+    const astray = changed(pair, (stmt) =>
+      stmt.s === 'let' && stmt.name === 'col0' ? define('col0', mul(id('group', 1), u32(128))) : stmt,
+    );
+    expect(rules(astray)).toMatch(/the blocks of a pair share tiles of different columns/);
+    expect(rules({ ...pair, ring: { ...pair.ring!, cols: 192 } })).toMatch(
+      /a pair with halves of 192 columns/,
+    );
+    const { pair: _, ...alone } = pair.ring!;
+    expect(rules({ ...pair, ring: alone })).toMatch(/have 64 rows, not 128.*an end of a pair .*of none/);
   });
 
   test('a ring that some threads do not make ready', () => {

@@ -8,6 +8,7 @@ import {
   type View,
 } from '../../../src/backends/kernel/ir/kir.js';
 import { collective } from '../../../src/backends/kernel/ir/subgroups.js';
+import { ofGroups } from '../../../src/backends/kernel/ir/warpgroups.js';
 import { fromF16, toF16 } from '../../../src/ir/half.js';
 import type { Banks } from './banks.js';
 import type { Buffers, Counts, Thread } from './memory.js';
@@ -158,21 +159,12 @@ export class Compiler implements Machine {
         const at = `v_${stmt.name}`;
         return `for (let ${at} = ${from}; ${at} < ${to}; ${at} += ${step}) {\n${this.#block(stmt.body)}\n}`;
       }
-      case 'ring':
-      case 'feed':
-      case 'settle':
-      case 'drain':
-      case 'drained':
-      case 'send':
-      case 'sent':
-      case 'registers':
-        return groupCode(stmt, this);
       case 'barrier':
         return 'yield;';
       case 'comment':
         return '';
       default:
-        return unitCode(stmt, this);
+        return ofGroups(stmt) ? groupCode(stmt, this) : unitCode(stmt, this);
     }
   }
 

@@ -42,7 +42,7 @@ export function groupCode(stmt: WarpgroupStmt, machine: Machine): string {
   return `${drain}(t, a_${stmt.acc}, ${given});`;
 }
 
-/** Counts the elements of tiles that lie inside of their matrices. */
+/** Counts the elements of tiles that lie inside of their matrices. Those that a pair shares are brought once, and counted of its first block. */
 function feeder(ring: RingDecl, a: Boxed, b: Boxed, counts: Counts) {
   const inside = ([rows, cols]: Box, { transposed }: Boxed, r0: number, r: number, c0: number, c: number) => {
     const [height, width] = transposed ? [cols, rows] : [rows, cols];
@@ -50,7 +50,8 @@ function feeder(ring: RingDecl, a: Boxed, b: Boxed, counts: Counts) {
     return within(r0, r, height) * within(c0, c, width);
   };
   return (inner: number, row: number, col: number, boxA: Box, boxB: Box): void => {
-    counts.loads += inside(boxA, a, row, ring.rows, 0, inner) + inside(boxB, b, 0, inner, col, ring.cols);
+    counts.loads += inside(boxA, a, row, ring.rows, 0, inner);
+    if (!ring.pair || (row / ring.rows) % 2 === 0) counts.loads += inside(boxB, b, 0, inner, col, ring.cols);
   };
 }
 

@@ -18,7 +18,7 @@ import {
 } from '../shared/tables.js';
 import { blasText, borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
-import { eitherText, indented, kernelCall, plainBuffers, queueText, SM90A } from './launch-text.js';
+import { eitherText, indented, inPairs, kernelCall, plainBuffers, queueText, SM90A } from './launch-text.js';
 import { type LibraryProperties, propertiesOf } from './properties.js';
 import { allowText, type BufferNumbers, bufferText, cString, placeText } from './rows.js';
 import { stepSource, updateText } from './step.js';
@@ -67,7 +67,7 @@ export function sourceText(
         ...tablesText(plan, steps.length, maps, number, properties),
         ...(properties.rows ? rowTables(plan, number) : []),
       ],
-      queue: queueText({ ...properties, early: early.size > 0 }),
+      queue: queueText({ ...properties, early: early.size > 0, pairs: inPairs(grouped) }),
       blas: properties.library ? blasText() : [],
       products: properties.library ? productTable(plan, number) : [],
       large: large.map(allowText),

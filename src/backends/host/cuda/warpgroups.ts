@@ -5,7 +5,8 @@ import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, PLACED, SharedKernels } from '../shared/kernels.js';
 import { launchesOf } from '../shared/tables.js';
 import { WARPGROUPS_CU } from './generated/runtime.js';
-import { allowText, type BufferNumbers } from './rows.js';
+import { ringText } from './launch-text.js';
+import type { BufferNumbers } from './rows.js';
 
 /**
  * The part of an emitted CUDA library that is for devices with warpgroups (sm_90a): kernels in addition to those for
@@ -57,7 +58,10 @@ export const preparationText = (maps: MapTable, kernels: readonly Kernel[]): rea
   runtimeText(
     WARPGROUPS_CU,
     {},
-    { maps: maps.rows.map((row) => `    {${row}},`), kernels: kernels.map(allowText) },
+    {
+      maps: maps.rows.map((row) => `    {${row}},`),
+      kernels: kernels.flatMap((kernel) => ringText(kernel, 'a')),
+    },
   )
     .trimEnd()
     .split('\n');

@@ -11,7 +11,7 @@ import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { runtimeText } from '../../runtime-text.js';
 import { blasText, productTypes } from '../cuda/blas.js';
-import { indented, queueText, SM90A } from '../cuda/launch-text.js';
+import { indented, inPairs, queueText, ringText, SM90A } from '../cuda/launch-text.js';
 import { allowText, cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { requireSound } from '../shared/kernels.js';
@@ -116,7 +116,7 @@ export function ortOperators(
     OPERATORS_CU,
     { training, warpgroups, library, ...types },
     {
-      queue: queueText({ hip: false, warpgroups, early: false }),
+      queue: queueText({ hip: false, warpgroups, early: false, pairs: inPairs(grouped) }),
       product_types: productTypes(plan),
       blas: blasText(),
       most_maps: [`  Map map[${Math.max(...grouped.map(({ maps }) => maps?.length ?? 0))}];`],
@@ -125,7 +125,7 @@ export function ortOperators(
         ...(warpgroups ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
       ],
       large: kernels.filter((kernel) => launchBytes(kernel) > 0).map(allowText),
-      rings: grouped.map(allowText),
+      rings: grouped.flatMap((kernel) => ringText(kernel, 'queue')),
       tables,
       gradients: training ? [back()] : [],
     },

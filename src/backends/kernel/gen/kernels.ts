@@ -80,5 +80,6 @@ export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSched
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);
   while (BK > 1 && BK * (BM + BN) * 4 > bytes) BK /= 2;
-  return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
+  const { pairs: _, ...rest } = schedule;
+  return { ...rest, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
 }

@@ -37,5 +37,6 @@ export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: numb
   const BK =
     lengths.find((BK) => BK * size >= 64 && fitting(BK) > 2) ?? lengths.find((BK) => fitting(BK) > 1);
   if (BK === undefined) return null;
-  return { ...schedule, BM, BN, BK, TM, TN, stages: fitting(BK), warps: (BM / TM) * (BN / TN) };
+  const { pairs: _, ...rest } = schedule;
+  return { ...rest, BM, BN, BK, TM, TN, stages: fitting(BK), warps: (BM / TM) * (BN / TN) };
 }

@@ -30,7 +30,7 @@ import {
   WARPGROUP_ROWS,
   WARPGROUP_UNIT,
 } from '../ir/warpgroups.js';
-import type { Launch, Operand, Product } from '../model/types.js';
+import type { Launch, Operand, Product, TileSchedule } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { sendsResults, warpgroupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
 import { finishResults, type Results, storeResults } from './epilogue.js';
@@ -51,7 +51,7 @@ const MOST_BYTES = 227 << 10;
  * The kernel of a product for warpgroups (tier T2: `wgmma`, fed by the copy engine through tensor maps; sm_90a). A block
  * computes BM x BN results: one thread of the first warpgroup has tiles brought into a ring of `stages`, each of the others
  * multiplies 64 rows. A block computes one tile after another: while results of one are stored, the next is on its way.
- * Segments follow each other in one ring (concat-K), each read as it is stored; the copy engine writes
+ * With `pairs` two blocks of a column of tiles share those of the second operands. Segments follow each other in one ring (concat-K), each read as it is stored; the copy engine writes
  * zeros for what lies beyond a matrix. Throws LOTR6101 for a product or schedule that warpgroups do not take.
  */
 export function warpgroupProductKernel(launch: Launch): Kernel {
@@ -62,13 +62,14 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   const { BM, BN, stages } = schedule;
   const type = warpgroupTypeOf(work)!;
   const params = new Parameters();
-  const { maps, tiles } = mapped(params, work, BM, BN);
+  const pair = schedule.pairs ? ({ pair: true } as const) : {};
+  const { maps, tiles } = mapped(params, work, schedule);
   const multipliers = BM / WARPGROUP_ROWS;
   const registers = REGISTERS[multipliers];
   const counted = (count: number | undefined, more: boolean): Stmt[] =>
     count === undefined ? [] : [{ s: 'registers', count, more }];
   const bare: RingDecl = {
-    ...{ type, rows: BM, cols: BN, stages },
+    ...{ type, rows: BM, cols: BN, stages, ...pair },
     across: div(add(params.length(work.cols), u32(BN - 1)), u32(BN)),
     down: div(add(params.length(work.rows), u32(BM - 1)), u32(BM)),
   };
@@ -118,6 +119,7 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
           ...way.end,
         ],
       },
+      ...(schedule.pairs ? [{ s: 'leave' } as const] : []),
     ],
   };
 }
@@ -133,8 +135,7 @@ const feeds = (tiles: readonly Tiles[]): readonly Stmt[] =>
 function mapped(
   params: Parameters,
   work: Product,
-  BM: number,
-  BN: number,
+  { BM, BN, pairs }: TileSchedule,
 ): { readonly maps: readonly MapParam[]; readonly tiles: readonly Tiles[] } {
   const maps = new Map<string, MapParam>();
   const [rows, cols] = [params.length(work.rows), params.length(work.cols)];
@@ -149,7 +150,7 @@ function mapped(
     const inner = params.length(length);
     return {
       a: boxed(a, [rows, inner], boxRows(!a.transposed, BM)),
-      b: boxed(b, [inner, cols], boxRows(b.transposed, BN)),
+      b: boxed(b, [inner, cols], boxRows(b.transposed, BN, pairs)),
       row: ref('u32', 'row0'),
       col: ref('u32', 'col0'),
       inner,

@@ -1,4 +1,4 @@
-import type { Expr, Kernel, Stmt, U32 } from './kir.js';
+import { type Expr, type Kernel, operands, type Stmt, type U32 } from './kir.js';
 import { type Facts, isMultiple } from './ranges.js';
 import { UNIT } from './units.js';
 import {
@@ -42,6 +42,8 @@ const ALIGNED = 8;
  *  - what launches before may still run is waited for once, before the last tiles are fed: results, which are stored after
  *    `drained`, then come after it too;
  *  - what is sent has left before the block ends;
+ *  - of a pair, tiles that are shared lie in halves of whole boxes and do not depend on the row, in which its blocks differ; the kernel ends
+ *    when both are through;
  *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
  *    operand needs them; a buffer that is `mapped` has no other access.
  */
@@ -83,6 +85,10 @@ export function verifyGroup(stmt: WarpgroupStmt, scope: WarpgroupScope): void {
       return;
     case 'sent':
       if (role !== 'rest' || !scope.direct) scope.broken(RULE, 'not all threads wait for what they sent');
+      return;
+    case 'leave':
+      if (role !== 'all' || !scope.uniformFlow || !kernel.ring.pair)
+        scope.broken(RULE, 'an end of a pair that not all threads reach, or of none');
       return;
     case 'registers':
       if (role === 'all' || !scope.direct || stmt.count % 8 !== 0 || stmt.count < 24 || stmt.count > 240)
@@ -131,11 +137,14 @@ function stores(stmt: Stmt): boolean {
   return stmt.s === 'store' || stmt.s === 'send';
 }
 
-function shapeOf({ ring, workgroup }: Kernel, scope: WarpgroupScope): void {
-  const { rows, cols, stages } = ring!;
+function shapeOf({ ring, workgroup, body }: Kernel, scope: WarpgroupScope): void {
+  const { rows, cols, stages, pair } = ring!;
   const whole =
     rows > 0 && rows % WARPGROUP_ROWS === 0 && rows <= MOST && cols > 0 && cols % BOX === 0 && cols <= MOST;
   if (!whole || stages < 2) scope.broken(RULE, `a ring of ${stages} tiles for ${rows} x ${cols}`);
+  if (pair && cols % (2 * BOX) !== 0) scope.broken(RULE, `a pair with halves of ${cols} columns`);
+  if (pair && body.at(-1)?.s !== 'leave')
+    scope.broken(RULE, 'a block of a pair ends while the other may write to it');
   const threads = WARPGROUP * (1 + rows / WARPGROUP_ROWS);
   if (workgroup[0] !== threads)
     scope.broken(RULE, `${workgroup[0]} threads for ${rows} rows, which take ${threads}`);
@@ -143,10 +152,20 @@ function shapeOf({ ring, workgroup }: Kernel, scope: WarpgroupScope): void {
 
 function tilesOf({ a, b, row, col, inner }: Tiles, scope: WarpgroupScope): void {
   for (const part of [row, col, inner]) scope.expr(part);
-  const { rows, cols } = scope.kernel.ring!;
+  const { rows, cols, pair } = scope.kernel.ring!;
+  if (pair && [col, inner].some((part) => dependsOnRow(part, scope.facts)))
+    scope.broken(RULE, 'the blocks of a pair share tiles of different columns');
   // in memory the inner dimension runs along the rows of a, and of b where that is transposed
   mapOf(a, boxRows(!a.transposed, rows), scope);
-  mapOf(b, boxRows(b.transposed, cols), scope);
+  mapOf(b, boxRows(b.transposed, cols, pair), scope);
+}
+
+/** Whether something may differ between tiles of one column; what is not known may. */
+function dependsOnRow(expr: Expr, facts: Facts): boolean {
+  if (expr.e === 'id') return expr.of === 'local' || expr.axis !== 0;
+  if (expr.e !== 'ref') return expr.e === 'load' || operands(expr).some((part) => dependsOnRow(part, facts));
+  const init = facts.get(expr.name)?.init;
+  return init === undefined || dependsOnRow(init, facts);
 }
 
 function mapOf(

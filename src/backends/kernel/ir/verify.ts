@@ -30,7 +30,7 @@ import { beyond } from './verify-device.js';
 import { WorkgroupOrder } from './verify-order.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
 import { type ThreadRole, verifyGroup, verifyRoles } from './verify-warpgroups.js';
-import type { WarpgroupStmt } from './warpgroups.js';
+import { ofGroups, type WarpgroupStmt } from './warpgroups.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
@@ -162,18 +162,9 @@ class Verifier {
         if (!this.#direct) this.#broken('warpgroup', 'tiles that not all threads of a role reach');
         this.#block(stmt.body);
         return;
-      case 'ring':
-      case 'feed':
-      case 'settle':
-      case 'drain':
-      case 'drained':
-      case 'send':
-      case 'sent':
-      case 'registers':
-        this.#group(stmt);
-        return;
       default:
-        this.#unit(stmt);
+        if (ofGroups(stmt)) this.#group(stmt);
+        else this.#unit(stmt);
     }
   }
 

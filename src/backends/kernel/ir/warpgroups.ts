@@ -1,4 +1,4 @@
-import type { U32, View } from './kir.js';
+import type { Stmt, U32, View } from './kir.js';
 
 /**
  * Warpgroups of Hopper (sm_90a): four warps that multiply tiles of workgroup memory together (`wgmma`), a copy engine
@@ -33,6 +33,11 @@ export interface RingDecl {
   readonly down: U32;
   /** the copy engine takes results to memory, from two boxes of WARPGROUP_ROWS for each warpgroup; absent: threads store them */
   readonly sends?: true;
+  /**
+   * Blocks run in pairs, whose tiles of results are neighbours along the rows: the tiles of BOX x cols are those of both, and each block
+   * brings one half of them to both. Where the tiles along the rows are an odd number, the last block of a column has one beyond the matrix.
+   */
+  readonly pair?: true;
 }
 
 /** A matrix as the copy engine sees it: it loads boxes of `rows` x BOX elements; what lies outside is 0. */
@@ -81,6 +86,7 @@ export interface Tiles {
  * - `send`: results of a warpgroup are rounded and leave for their matrix, from a row and a column of the tile on; what lies
  *   outside of the matrix is left out. Registers may be written again;
  * - `sent`: all that was sent has arrived;
+ * - `leave`: of a pair, both blocks are through with each other's memory; all threads of a block execute it, at the end;
  * - `registers`: a warpgroup releases registers, or takes registers that another one released.
  */
 export type WarpgroupStmt =
@@ -91,11 +97,21 @@ export type WarpgroupStmt =
   | { readonly s: 'drained'; readonly acc: string }
   | { readonly s: 'send'; readonly acc: string; readonly map: string; readonly row: U32; readonly col: U32 }
   | { readonly s: 'sent' }
+  | { readonly s: 'leave' }
   | { readonly s: 'registers'; readonly count: number; readonly more: boolean };
+
+const STATEMENTS: Readonly<Record<WarpgroupStmt['s'], true>> = {
+  ...{ ring: true, feed: true, settle: true, drain: true, drained: true, send: true, sent: true },
+  ...{ leave: true, registers: true },
+};
+
+/** Whether a statement is one of warpgroups. */
+export const ofGroups = (stmt: Stmt): stmt is WarpgroupStmt => Object.hasOwn(STATEMENTS, stmt.s);
 
 /** Bytes of workgroup memory: tiles from a multiple of TILE_ALIGNMENT on, boxes of results, and two barriers for each stage. */
 export const ringBytes = ({ rows, cols, stages, sends }: RingDecl): number =>
   (stages * (rows + cols) + (sends ? 2 * rows : 0)) * BOX * 2 + stages * 16 + TILE_ALIGNMENT;
 
-/** Rows of the boxes of an operand whose dimension other than the inner one is `outer`. */
-export const boxRows = (innerInRows: boolean, outer: number): number => (innerInRows ? outer : BOX);
+/** Rows of the boxes of an operand whose dimension other than the inner one is `outer`; of a pair, which brings it in halves. */
+export const boxRows = (innerInRows: boolean, outer: number, inHalves = false): number =>
+  innerInRows ? outer / (inHalves ? 2 : 1) : BOX;

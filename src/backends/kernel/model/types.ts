@@ -113,6 +113,8 @@ export interface TileSchedule {
   readonly staged?: true;
   /** without matrix units: padding of rows of tiles, in elements, so that they begin in different banks */
   readonly pad?: number;
+  /** of warpgroups: two blocks that are neighbours along the rows share tiles of the second operand */
+  readonly pairs?: true;
 }
 
 /**

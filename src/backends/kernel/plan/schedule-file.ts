@@ -84,11 +84,12 @@ function scheduleOf(given: Readonly<Record<string, unknown>>, refuse: (why: stri
   };
   const vec = length('vec');
   if (vec !== 1 && vec !== 2 && vec !== 4) return refuse('"vec" is not 1, 2 or 4');
-  const { subgroups = false, gemv = false } = given;
+  const { subgroups = false, gemv = false, pairs = false } = given;
   if (subgroups !== true && subgroups !== false) return refuse('"subgroups" is not true or false');
   if (gemv !== true && gemv !== false) return refuse('"gemv" is not true or false');
   const matrix = MATRIX_SHAPES.find((shape) => shape === given.matrix);
   if (given.matrix !== undefined && !matrix) return refuse(`"matrix" is not ${MATRIX_SHAPES.join(', ')}`);
+  if (pairs !== true && pairs !== false) return refuse('"pairs" is not true or false');
   return {
     BM: length('BM'),
     BN: length('BN'),
@@ -102,6 +103,7 @@ function scheduleOf(given: Readonly<Record<string, unknown>>, refuse: (why: stri
     ...(subgroups ? { subgroups } : {}),
     ...(gemv ? { gemv } : {}),
     ...(matrix ? { matrix } : {}),
+    ...(pairs ? { pairs } : {}),
     ...(given.pad === undefined ? {} : { pad: length('pad', 0) }),
   };
 }

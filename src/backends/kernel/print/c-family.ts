@@ -9,7 +9,7 @@ import {
   type View,
 } from '../ir/kir.js';
 import type { UnitStmt } from '../ir/units.js';
-import type { WarpgroupStmt } from '../ir/warpgroups.js';
+import { ofGroups, type WarpgroupStmt } from '../ir/warpgroups.js';
 
 /** What is written differently in WGSL and CUDA. */
 export interface Spelling {
@@ -122,16 +122,8 @@ export class CFamily {
         const how = stmt.unroll ? spelling.unroll : spelling.rolled;
         return how === undefined ? loop : [`${indent}${how}`, ...loop];
       }
-      case 'ring':
-      case 'feed':
-      case 'settle':
-      case 'drain':
-      case 'drained':
-      case 'send':
-      case 'sent':
-      case 'registers':
-        return [`${indent}${spelling.group(stmt, (expr) => this.text(expr))}`];
       default:
+        if (ofGroups(stmt)) return [`${indent}${spelling.group(stmt, (expr) => this.text(expr))}`];
         return [`${indent}${spelling.unit(stmt, (expr) => this.text(expr))}`];
     }
   }

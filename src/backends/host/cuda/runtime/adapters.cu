@@ -382,7 +382,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
   if (error == cudaSuccess) error = find_warpgroups(a);
-  if (error == cudaSuccess && a->warpgroups) error = allow_rings();
+  if (error == cudaSuccess && a->warpgroups) error = allow_rings(a);
 #endif
 #endif
   if (error != cudaSuccess) {

@@ -7,6 +7,9 @@ struct Queue {
 #ifdef LOTRC_SM90A
   bool warpgroups = false;          // the device has them
   int multiprocessors = 0;
+#if EMIT_PAIRS
+  int pairs = 0;                    // clusters of two blocks that run at once
+#endif
   void *encode = nullptr;           // what makes tensor maps
 #if EMIT_EARLY
   bool overlaps = false;            // launches may begin before the one before them has ended
@@ -72,8 +75,32 @@ static cudaError_t launch_early(size_t bytes, const Queue *queue, void (*kernel)
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
 
-// Blocks of a kernel for warpgroups: one for each multiprocessor, which computes one tile after another.
-static unsigned blocks(const Queue *queue, unsigned tiles) { return std::min(tiles, static_cast<unsigned>(queue->multiprocessors)); }
+// Blocks of a kernel for warpgroups, for tiles along columns and rows: one for each multiprocessor, which computes one tile after another.
+[[maybe_unused]] static unsigned blocks(const Queue *queue, unsigned across, unsigned down) {
+  return std::min(across * down, static_cast<unsigned>(queue->multiprocessors));
+}
+#if EMIT_PAIRS
+
+// Of a kernel for pairs of blocks: two for each cluster that runs at once.
+static unsigned paired_blocks(const Queue *queue, unsigned across, unsigned down) {
+  return 2 * std::min(across * ((down + 1) / 2), static_cast<unsigned>(queue->pairs));
+}
+
+// Takes a kernel for pairs into account: a multiprocessor that has no neighbour takes no cluster, and a device may take none at all. The
+// kernels without warpgroups run there. With -DLOTRC_NO_CLUSTERS there are no clusters.
+template <class... Parameters>
+static cudaError_t count_pairs([[maybe_unused]] Queue *queue, [[maybe_unused]] void (*kernel)(Parameters...),
+                               [[maybe_unused]] unsigned threads, [[maybe_unused]] size_t bytes) {
+#ifndef LOTRC_NO_CLUSTERS
+  const cudaLaunchConfig_t config = config_of(bytes, queue, dim3(2), threads);
+  int pairs = 0;
+  LOTRC_TRY(cudaOccupancyMaxActiveClusters(&pairs, kernel, &config));
+  queue->pairs = std::min(queue->pairs, pairs);
+  if (pairs == 0) queue->warpgroups = false;
+#endif
+  return cudaSuccess;
+}
+#endif
 
 // a matrix as the copy engine sees it, and what it is of
 struct Map {
@@ -123,6 +150,9 @@ static cudaError_t find_warpgroups(Queue *queue) {
   if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
   LOTRC_TRY(cudaDeviceGetAttribute(&queue->multiprocessors, cudaDevAttrMultiProcessorCount, device));
   queue->warpgroups = true;
+#if EMIT_PAIRS
+  queue->pairs = std::max(queue->multiprocessors / 2, 1);
+#endif
 #if EMIT_EARLY
 #ifdef LOTRC_OVERLAP
   int driver = 0;

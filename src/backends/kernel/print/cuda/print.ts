@@ -16,7 +16,7 @@ import {
   unpacksWords,
 } from './matrix-units.js';
 import { launchBytes, sharedPlaces } from './shared-memory.js';
-import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
+import { PAIR, WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 const TYPES = {
@@ -106,7 +106,7 @@ function cudaKernel(kernel: Kernel): string[] {
   const params = parameters(kernel);
   return [
     ...about.map((line) => `// ${line}`),
-    `extern "C" __global__ void __launch_bounds__(${x * y * z}${blocks === undefined ? '' : `, ${blocks}`})`,
+    `extern "C" __global__ void ${legal.ring?.pair ? `${PAIR} ` : ''}__launch_bounds__(${x * y * z}${blocks === undefined ? '' : `, ${blocks}`})`,
     `${name}(${params.join(', ')}) {`,
     ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
     ...betweenLaunches(legal),

@@ -12,6 +12,8 @@ import { WARPGROUP_UNITS_CUH } from './generated/runtime.js';
 
 /** File that kernels for warpgroups include. */
 export const WARPGROUP_UNITS = 'warpgroup_units.cuh';
+/** Before the name of a kernel whose blocks run in pairs. */
+export const PAIR = 'LOTRC_PAIR';
 
 const ELEMENTS: Readonly<Record<WarpgroupType, string>> = { bf16: '__nv_bfloat16', f16: '__half' };
 
@@ -19,11 +21,12 @@ const ELEMENTS: Readonly<Record<WarpgroupType, string>> = { bf16: '__nv_bfloat16
 export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr: Expr) => string): string {
   if (!ring) throw new Error('the kernel declares no ring');
   const stored = ({ a, b }: Tiles) => `<${a.transposed}, ${b.transposed}>`;
+  const flags = ring.pair ? [ring.sends === true, true] : ring.sends ? [true] : [];
   switch (stmt.s) {
     case 'ring':
       return [
-        `Ring<${ELEMENTS[ring.type]}, ${ring.rows}, ${ring.cols}, ${ring.stages}${ring.sends ? ', true' : ''}> ring;`,
-        `const Tiles tiles = {${text(ring.across)}, ${text(ring.down)}};`,
+        `Ring<${[ELEMENTS[ring.type], ring.rows, ring.cols, ring.stages, ...flags].join(', ')}> ring;`,
+        `const ${ring.pair ? 'PairTiles' : 'Tiles'} tiles = {${text(ring.across)}, ${text(ring.down)}};`,
       ].join('\n  ');
     case 'feed': {
       const { a, b, row, col, inner } = stmt.tiles;
@@ -39,6 +42,8 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
       return `ring.send(${stmt.acc}, ${stmt.map}, ${text(stmt.row)}, ${text(stmt.col)});`;
     case 'sent':
       return 'ring.sent();';
+    case 'leave':
+      return 'ring.leave();';
     case 'registers':
       return `${stmt.more ? 'more' : 'fewer'}_registers<${stmt.count}>();`;
   }

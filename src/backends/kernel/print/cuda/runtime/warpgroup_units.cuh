@@ -7,6 +7,19 @@
 
 #include <cstdint>
 
+// Kernels for pairs of blocks: the two of a cluster. With -DLOTRC_NO_CLUSTERS there are no clusters, and each block brings all of its tiles.
+#ifdef LOTRC_NO_CLUSTERS
+#define LOTRC_PAIR_BLOCKS 1
+#define LOTRC_PAIR
+#else
+#define LOTRC_PAIR_BLOCKS 2
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define LOTRC_PAIR __cluster_dims__(2, 1, 1)
+#else
+#define LOTRC_PAIR
+#endif
+#endif
+
 // Instructions (PTX ISA 8: wgmma, cp.async.bulk.tensor, mbarrier, setmaxnreg). A build for another machine defines
 // LOTRC_OWN_WARPGROUPS and brings them itself.
 #ifdef LOTRC_OWN_WARPGROUPS
@@ -49,6 +62,28 @@ LOTRC_GROUP void await(uint64_t *barrier, unsigned parity) {
 LOTRC_GROUP void bring_box(void *to, const CUtensorMap &map, unsigned row, unsigned col, uint64_t *barrier) {
   asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];"
                :: "r"(place_of(to)), "l"(&map), "r"(place_of(barrier)), "r"(col), "r"(row) : "memory");
+}
+
+// Of the blocks of a cluster: the number of this one, and until all threads of all have met.
+LOTRC_GROUP unsigned own_number() {
+  unsigned number;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(number));
+  return number;
+}
+LOTRC_GROUP void meet_blocks() {
+  asm volatile("barrier.cluster.arrive.release; barrier.cluster.wait.acquire;" ::: "memory");
+}
+// Arrives at the same barrier of a block. What it says is that products have ended, which were waited for, and the copy engine tells the
+// barriers of all blocks what it has written. Ordinary stores go from no block to another: with .release.cluster here and .acquire.cluster
+// in await ptxas puts a fence of the whole device and the loss of the first-level cache into the main loop.
+LOTRC_GROUP void arrive_at(uint64_t *barrier, unsigned block) {
+  asm volatile("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.shared::cluster.b64 _, [there]; }"
+               :: "r"(place_of(barrier)), "r"(block) : "memory");
+}
+// begins to bring a box to the same place of the blocks of a mask; its bytes arrive at the barrier of each
+LOTRC_GROUP void bring_box_to(uint16_t blocks, void *to, const CUtensorMap &map, unsigned row, unsigned col, uint64_t *barrier) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;"
+               :: "r"(place_of(to)), "l"(&map), "r"(place_of(barrier)), "r"(col), "r"(row), "h"(blocks) : "memory");
 }
 
 // until the launches before this one have ended, and the copy engine may read what they wrote
@@ -96,26 +131,36 @@ LOTRC_GROUP uint64_t tile_at(const void *place, unsigned next) {
 }
 
 // Tiles of results, in the order in which blocks compute them: column after column of eight rows of tiles, so that blocks
-// that run together read the same rows and columns.
+// that run together read the same rows and columns. The BLOCKS of a cluster have neighbours of one column; where rows of tiles are
+// an odd number, the last lies beyond the matrix.
 struct Tile {
   unsigned x, y;
 };
-struct Tiles {
+template <int BLOCKS>
+struct TilesOf {
   unsigned across, down;
-  LOTRC_INSIDE unsigned count() const { return across * down; }
+  LOTRC_INSIDE unsigned steps() const { return (down + BLOCKS - 1) / BLOCKS; }
+  LOTRC_INSIDE unsigned count() const { return across * steps() * BLOCKS; }
   LOTRC_INSIDE Tile at(unsigned n) const {
-    const unsigned first = n / (8 * across) * 8, rows = min(down - first, 8u), own = n % (8 * across);
-    return {own / rows, first + own % rows};
+    constexpr unsigned HIGH = 8 / BLOCKS;
+    const unsigned of = n / BLOCKS, first = of / (HIGH * across) * HIGH, rows = min(steps() - first, HIGH), own = of % (HIGH * across);
+    return {own / rows, (first + own % rows) * BLOCKS + n % BLOCKS};
   }
 };
+using Tiles = TilesOf<1>;
+using PairTiles = TilesOf<LOTRC_PAIR_BLOCKS>;
 
 LOTRC_GROUP __half2 two_of(float x, float y, const __half *) { return __floats2half2_rn(x, y); }
 LOTRC_GROUP __nv_bfloat162 two_of(float x, float y, const __nv_bfloat16 *) { return __floats2bfloat162_rn(x, y); }
 
 // Tiles of ROWS x 64 and 64 x COLS on their way from one warpgroup to the others, for ROWS x COLS results of a
-// block; SENDS: with boxes in which results leave, two for each warpgroup.
-template <class T, int ROWS, int COLS, int STAGES, bool SENDS = false>
+// block; SENDS: with boxes in which results leave, two for each warpgroup. PAIR: for two blocks whose tiles of 64 x COLS are the same.
+// Each brings one half of them to both; a place is free when the warps of both have released it.
+template <class T, int ROWS, int COLS, int STAGES, bool SENDS = false, bool PAIR = false>
 struct Ring {
+  static constexpr int BLOCKS = PAIR ? LOTRC_PAIR_BLOCKS : 1;
+  // columns that a block brings, and those of a box whose rows run along the inner dimension
+  static constexpr unsigned OWN_COLS = COLS / BLOCKS, BOX_COLS = PAIR ? COLS / 2 : COLS;
   static constexpr unsigned BOX_BYTES = 64 * 128, A_BYTES = ROWS * 128, B_BYTES = COLS * 128;
   unsigned char *tiles, *boxes;
   uint64_t *full, *empty;
@@ -135,11 +180,17 @@ struct Ring {
     if (threadIdx.x == 0) {
       for (int s = 0; s < STAGES; s++) {
         begin_barrier(&full[s], 1);
-        begin_barrier(&empty[s], ROWS / 16);  // warps that multiply
+        begin_barrier(&empty[s], BLOCKS * ROWS / 16);  // warps that multiply
       }
       publish_barriers();
     }
-    __syncthreads();
+    if (BLOCKS > 1) meet_blocks();
+    else __syncthreads();
+  }
+
+  // No block ends while another may write to it, or arrive there.
+  LOTRC_INSIDE void leave() {
+    if (BLOCKS > 1) meet_blocks();
   }
 
   LOTRC_INSIDE void next() {
@@ -153,6 +204,7 @@ struct Ring {
   template <bool TRANSPOSED_A, bool TRANSPOSED_B>
   LOTRC_INSIDE void feed(const CUtensorMap &a, const CUtensorMap &b, unsigned row, unsigned col, unsigned inner) {
     if (threadIdx.x != 0) return;
+    const unsigned own = BLOCKS > 1 ? own_number() * OWN_COLS : 0;
     for (unsigned k = 0; k < inner; k += 64) {
       await(&empty[stage], round ^ 1);
       arrive_expecting(&full[stage], A_BYTES + B_BYTES);
@@ -160,11 +212,15 @@ struct Ring {
       if (TRANSPOSED_A)
         for (unsigned m = 0; m < ROWS; m += 64) bring_box(to_a + m * 128, a, k, row + m, &full[stage]);
       else bring_box(to_a, a, row, k, &full[stage]);
-      if (TRANSPOSED_B) bring_box(to_b, b, col, k, &full[stage]);
-      else
-        for (unsigned n = 0; n < COLS; n += 64) bring_box(to_b + n * 128, b, k, col + n, &full[stage]);
+      for (unsigned n = own; n < own + OWN_COLS; n += TRANSPOSED_B ? BOX_COLS : 64)
+        bring_shared(to_b + n * 128, b, TRANSPOSED_B ? col + n : k, TRANSPOSED_B ? k : col + n);
       next();
     }
+  }
+
+  LOTRC_INSIDE void bring_shared(unsigned char *to, const CUtensorMap &map, unsigned row, unsigned col) {
+    if (BLOCKS > 1) bring_box_to((1 << BLOCKS) - 1, to, map, row, col, &full[stage]);
+    else bring_box(to, map, row, col, &full[stage]);
   }
 
   // Before what launches before this one may have written, once. Tiles of it are multiplied after they have come, and results are
@@ -201,7 +257,9 @@ struct Ring {
   }
 
   LOTRC_INSIDE void release() {
-    if (busy >= 0 && threadIdx.x % 32 == 0) arrive(&empty[busy]);
+    if (busy < 0) return;
+    if (BLOCKS > 1 && threadIdx.x % 32 < BLOCKS) arrive_at(&empty[busy], threadIdx.x % 32);
+    if (BLOCKS == 1 && threadIdx.x % 32 == 0) arrive(&empty[busy]);
   }
 
   LOTRC_INSIDE void drained(float (&acc)[COLS / 2]) {
