@@ -2,7 +2,7 @@
 // IN: for each input its name's length, name, element type, bytes of an element, rank, extents (all 32 bits but the name),
 // data. OUT: the data of the outputs, whose names follow, one after another. With TWICE in the environment the model runs twice, first
 // with floating numbers of half the size elsewhere, and this says how many kernels were launched by making the session and by either run, and
-// how many threads of warpgroups ran. With SHIFT inputs begin four bytes later. With SAY the runtime says what it warns of.
+// how many threads of warpgroups ran and how many launches began early. With SHIFT inputs begin four bytes later. With SAY the runtime says what it warns of.
 #include <dlfcn.h>
 #include <cstdio>
 #include <cstdlib>
@@ -91,7 +91,8 @@ int main(int, char **argv) {
         session, nullptr, texts.data(), (counter && run == 0 ? before_values : values).data(), count, wanted.data(), wanted.size(), results.data()));
     tell();
   }
-  if (counter) std::printf("%ld ", reinterpret_cast<long (*)()>(dlsym(library, "grouped"))());
+  if (counter)
+    for (const char *count : {"grouped", "early"}) std::printf("%ld ", reinterpret_cast<long (*)()>(dlsym(library, count))());
   std::FILE *out = std::fopen(argv[5], "wb");
   for (OrtValue *result : results) {
     OrtTensorTypeAndShapeInfo *info;

@@ -62,6 +62,9 @@ export function buildOperators(
     ...sources.map((path) => `#include "${path}"`),
     'LOTRC_EXPORT long launches() { return shim_launches; }',
     'LOTRC_EXPORT long grouped() { return shim_rings; }',
+    'LOTRC_EXPORT long early() { return shim_early; }',
+    // launches that may begin early do
+    ...(warpgroups ? ['static const bool later = shim_later = true;'] : []),
     '',
   ].join('\n');
   const defined = ['-DLOTRC_ORT_CPU', ...(warpgroups ? ['-DLOTRC_SM90A'] : [])];
@@ -102,7 +105,7 @@ export function runWith(
 
 /**
  * Runs a model with operators registered twice, first on other numbers in other memory; how many kernels are launched by making the
- * session and in each run, and whether warpgroups ran some.
+ * session and in each run, whether warpgroups ran some, and how many began early.
  */
 export function runTwice(
   built: BuiltOperators,
@@ -110,12 +113,17 @@ export function runTwice(
   feeds: Readonly<Record<string, Feed>>,
   outputs: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): { readonly values: Float32Array; readonly launches: readonly number[]; readonly warpgroups: boolean } {
+): {
+  readonly values: Float32Array;
+  readonly launches: readonly number[];
+  readonly warpgroups: boolean;
+  readonly early: number;
+} {
   const own = { ...process.env, ...env, TWICE: '1' };
   const { status, said, values } = run(built, true, model, feeds, outputs, own);
   if (status !== 0) throw new Error(said);
-  const [grouped, ...launches] = said.trim().split(' ').map(Number).reverse();
-  return { values: values(), launches: launches.reverse(), warpgroups: grouped! > 0 };
+  const [early, grouped, ...launches] = said.trim().split(' ').map(Number).reverse() as [number, number];
+  return { values: values(), launches: launches.reverse(), warpgroups: grouped > 0, early };
 }
 
 function run(

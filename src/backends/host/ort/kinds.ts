@@ -17,6 +17,7 @@ import { ELEMENT_BYTES } from '../../kernel/plan/cost.js';
 import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
 import { eitherText, indented, kernelCall, plainBuffers } from '../cuda/launch-text.js';
 import { groupedSchedule, scheduleOf } from '../cuda/lower.js';
+import { whichBeginEarly } from '../cuda/overlap.js';
 import { twinOf } from '../cuda/warpgroups.js';
 import { type GridExtent, gridFor } from '../shared/tables.js';
 import { callsInstead, callText, type LibraryCalls } from './library.js';
@@ -96,6 +97,8 @@ interface Gridded {
 export interface KindLaunch extends Gridded {
   /** what it is a launch of, and the tiles that the plan has for it; absent where a factor is rounded */
   readonly launch?: Launch & { readonly planned: TileSchedule };
+  /** the twin begins before the launch before it has ended */
+  readonly early?: true;
   /** what is called for many rows instead */
   readonly library?: LibraryCalls;
   /** what devices with warpgroups run instead */
@@ -172,17 +175,17 @@ export function launchText(step: KindLaunch, given: Operands): readonly string[]
 }
 
 function emittedText(step: KindLaunch, operands: Operands): readonly string[] {
-  const { twin } = step;
+  const { twin, early = false } = step;
   const call = callOf(step, operands);
   if (!twin) return [`LOTRC_TRY(${call});`];
   const maps = (twin.kernel.maps ?? []).map((map, at) => `LOTRC_TRY(${mapText(map, at, operands)});`);
   const turn = 'const std::lock_guard<std::mutex> turn(maps.turn);';
-  return eitherText('queue', [turn, ...maps], callOf(twin, operands), call);
+  return eitherText('queue', [turn, ...maps], callOf(twin, operands, early), call);
 }
 
-const callOf = ({ kernel, grid }: Gridded, operands: Operands): string =>
+const callOf = ({ kernel, grid }: Gridded, operands: Operands, early = false): string =>
   kernelCall(kernel, {
-    queue: 'queue',
+    ...{ queue: 'queue', early },
     grid: grid.map((extent) => (typeof extent === 'number' ? `${extent}` : `tiles(M, ${extent.per})`)),
     maps: (kernel.maps ?? []).map((_, at) => `maps.map[${at}].made`),
     operands: plainBuffers(kernel).map(({ name }) => operands[name]!),
@@ -201,6 +204,21 @@ function mapText(map: MapParam, at: number, operands: Operands): string {
 /** Zeros in the first `elements` of the scratch memory, where a kind has columns that no step writes. */
 export const zerosText = ({ own, rank }: LayerKind, elements: number): readonly string[] =>
   own < rank ? [`LOTRC_TRY(cudaMemsetAsync(room, 0, ${elements} * sizeof(float), queue->stream));`] : [];
+
+/** Launches that run one after another: twins begin early where they may, and what is before them lets them. See cuda/overlap.ts. */
+export function overlapped(steps: readonly KindLaunch[]): readonly KindLaunch[] {
+  const bound = steps.map(({ launch, kernel, twin }) => {
+    const own = (twin ?? { kernel }).kernel;
+    const buffers = new Map(own.buffers.map(({ name }) => [name, name]));
+    return launch ? { launch, kernel: own, buffers, firsts: new Map() } : null;
+  });
+  const early = whichBeginEarly(bound);
+  return steps.map((step, index) => {
+    const begins = early[index] && step.twin ? { ...step, early: true as const } : step;
+    const next = early[index + 1] && steps[index + 1]!.twin && !step.twin;
+    return next ? { ...begins, kernel: { ...begins.kernel, releases: true } } : begins;
+  });
+}
 
 /** Scratch memory whose size does not depend on the tokens, as float32; what follows it begins at a multiple of 16 bytes too. */
 export class Scratch {

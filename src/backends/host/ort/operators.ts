@@ -5,6 +5,7 @@ import type { DeviceProfile, KernelPlan, Operand } from '../../kernel/model/type
 import { tilesText } from '../../kernel/plan/explain.js';
 import { dense, flipped, type ProductRequest, plain, type Target } from '../../kernel/plan/launches.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
+import { LAUNCHES, LAUNCHES_TEXT, overlaps } from '../../kernel/print/cuda/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { launchBytes } from '../../kernel/print/cuda/shared-memory.js';
@@ -23,6 +24,7 @@ import {
   launchText,
   layerKindsOf,
   type OperatorTarget,
+  overlapped,
   productStep,
   Scratch,
   shapesOf,
@@ -65,6 +67,7 @@ export function ortOperators(
     ...gradients.flatMap(({ all }) => all),
   ];
   const kernels = launches.map(({ kernel }) => kernel);
+  const early = launches.some((launch) => launch.early);
   const grouped = launches.flatMap(({ twin }) => (twin ? [twin.kernel] : []));
   requireSound(kernels, least);
   requireSound(grouped, plan.device);
@@ -116,7 +119,7 @@ export function ortOperators(
     OPERATORS_CU,
     { training, warpgroups, library, ...types },
     {
-      queue: queueText({ hip: false, warpgroups, early: false, pairs: inPairs(grouped) }),
+      queue: queueText({ hip: false, warpgroups, early, pairs: inPairs(grouped) }),
       product_types: productTypes(plan),
       blas: blasText(),
       most_maps: [`  Map map[${Math.max(...grouped.map(({ maps }) => maps?.length ?? 0))}];`],
@@ -137,6 +140,7 @@ export function ortOperators(
     ...(kernels.some(({ fragments }) => fragments)
       ? [{ path: `ort/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
+    ...(kernels.some(overlaps) ? [{ path: `ort/${LAUNCHES}`, text: LAUNCHES_TEXT }] : []),
     ...(warpgroups
       ? [
           {
@@ -158,7 +162,10 @@ function kindSteps(plan: KernelPlan, least: DeviceProfile, architectures: readon
   const kinds = layerKindsOf(plan);
   const steps = kinds.map((kind, index) => {
     const core = dtype === 'f32' ? coreOf(kind) : null;
-    return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
+    const made = core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
+    const run = overlapped([...made.before, made.biased]);
+    const layer = overlapped([...made.before, made.layer]).at(-1)!;
+    return { ...made, before: run.slice(0, -1), layer, biased: run.at(-1)! };
   });
   const gradients =
     plan.purpose === 'train' ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];

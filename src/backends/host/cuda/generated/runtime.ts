@@ -15,13 +15,6 @@ export const ADAPTERS_CU = `// The library over the kernels of this folder; see 
 #include <cuda.h>
 #endif
 #endif
-#if EMIT_EARLY
-
-// launches that begin before the one before them has ended; CUDA graphs keep them from 12.3 on
-#if defined(LOTRC_SM90A) && CUDART_VERSION >= 12030 && !defined(LOTRC_NO_OVERLAP)
-#define LOTRC_OVERLAP
-#endif
-#endif
 
 #include <algorithm>
 #include <cmath>
@@ -1306,6 +1299,13 @@ static cudaError_t multiply(const Library &library, const char *name, const Prod
 
 /** ../runtime/queue.cu */
 export const QUEUE_CU = `#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+#if EMIT_EARLY
+
+// launches that begin before the one before them has ended; CUDA graphs keep them from 12.3 on
+#if defined(LOTRC_SM90A) && CUDART_VERSION >= 12030 && !defined(LOTRC_NO_OVERLAP)
+#define LOTRC_OVERLAP
+#endif
+#endif
 
 // a stream, and what its device can do
 struct Queue {

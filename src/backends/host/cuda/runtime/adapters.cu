@@ -12,13 +12,6 @@
 #include <cuda.h>
 #endif
 #endif
-#if EMIT_EARLY
-
-// launches that begin before the one before them has ended; CUDA graphs keep them from 12.3 on
-#if defined(LOTRC_SM90A) && CUDART_VERSION >= 12030 && !defined(LOTRC_NO_OVERLAP)
-#define LOTRC_OVERLAP
-#endif
-#endif
 
 #include <algorithm>
 #include <cmath>
