@@ -371,7 +371,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     } else {
       const library = operators(layerModel(BASE), 640, null, dtype, ['sm_100'], SLOW);
       const { files, sources } = operatorFiles(library);
-      compileLibrary(files, sources, ['sm_100'], true);
+      compileLibrary(files, sources, ['sm_100']);
     }
   });
 });
