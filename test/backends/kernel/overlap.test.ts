@@ -73,6 +73,11 @@ const stored: Launch = {
   ...second,
   work: { ...second.work, out: { ...dense('y', TYPE, 'M', N), offset: 4 } } as Launch['work'],
 };
+/** The same product by blocks in pairs, each of which brings a half of L to both; the last has no rows. */
+const paired: Launch = {
+  ...second,
+  schedule: { ...ring, BM: 64, BN: 128, TN: 128, warps: 8, pairs: true },
+};
 const buffers: Readonly<Record<string, Float32Array>> = {
   x: values(M * K, 1).map(ROUND[TYPE]),
   w: values(K * N, 2).map(ROUND[TYPE]),
@@ -104,6 +109,7 @@ function changed(
 }
 const kernel = kernelOf(stored);
 const sending = kernelOf(second);
+const inPairs = kernelOf(paired);
 const isWait = ({ s }: Stmt) => s === 'settle';
 const without = (body: readonly Stmt[]) => body.filter((stmt) => !isWait(stmt));
 const WAIT: Stmt = { s: 'settle' };
@@ -126,7 +132,7 @@ test('a kernel that does not wait, waits too late or stores too early breaks a r
     verifyKernel(broken, h100)
       .map(({ message }) => message)
       .join();
-  expect([kernel, sending].map(said)).toEqual(['', '']);
+  expect([kernel, sending, inPairs].map(said)).toEqual(['', '', '']);
   expect(kernel.body.flatMap((stmt) => (stmt.s === 'roles' ? stmt.first : []))).toContainEqual(
     expect.objectContaining({ s: 'each', body: expect.arrayContaining([WAIT]) }),
   );
@@ -147,9 +153,9 @@ describe.skipIf(!hasCompiler('g++'))(
     const ROUNDING = 1e-2;
     /** x = z R, in the place of P = z R. */
     const other = { ...first, work: { ...first.work, out: dense('x', TYPE, 'M', RANK) } as Launch['work'] };
-    const behind = (before: Launch, own: Kernel, early = true): readonly Call[] => [
+    const behind = (before: Launch, own: Kernel, early = true, launch = stored): readonly Call[] => [
       { kernel: kernelOf(before), launch: before },
-      { kernel: own, launch: own === sending ? second : stored, early },
+      { kernel: own, launch, early },
     ];
     const behindParts = (settles: boolean): readonly Call[] => [
       { kernel: { ...kernelOf(inParts), releases: true }, launch: inParts },
@@ -163,7 +169,9 @@ describe.skipIf(!hasCompiler('g++'))(
     ];
     const cases: readonly (readonly [string, right: boolean, calls: readonly Call[], before: Launch])[] = [
       ['a wait between the feeds, results where the launch before reads', true, behind(first, kernel), first],
-      ['the same, and the copy engine takes the results', true, behind(first, sending), first],
+      ['the same, and the copy engine takes the results', true, behind(first, sending, true, second), first],
+      ['the same, in pairs of blocks', true, behind(first, inPairs, true, paired), first],
+      ['no wait, in pairs', false, behind(first, changed(inPairs, 'first', without), true, paired), first],
       ...MISTAKES.map(([name, broken]) => [name, false, behind(first, broken), first] as const),
       ['what the launch before writes is read in the first feed', false, behind(other, kernel), other],
       ['the same, without beginning early', true, behind(other, kernel, false), other],
