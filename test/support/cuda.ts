@@ -8,6 +8,8 @@ import { LAUNCHES, LAUNCHES_TEXT } from '../../src/backends/kernel/print/cuda/la
 import {
   MATRIX_UNITS,
   MATRIX_UNITS_TEXT,
+  PACKED_TILES,
+  PACKED_TILES_TEXT,
   PACKED_WEIGHTS,
   PACKED_WEIGHTS_TEXT,
 } from '../../src/backends/kernel/print/cuda/matrix-units.js';
@@ -28,6 +30,7 @@ function included(kernels: readonly Kernel[], change: Change = (text) => text): 
     { path: LAUNCHES, text: change(LAUNCHES_TEXT) },
     { path: PACKED_WEIGHTS, text: change(PACKED_WEIGHTS_TEXT) },
     { path: WARPGROUP_UNITS, text: change(warpgroupUnitsText(rings)) },
+    { path: PACKED_TILES, text: change(PACKED_TILES_TEXT) },
   ];
 }
 

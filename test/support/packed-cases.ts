@@ -404,3 +404,92 @@ export function packedVectorCases(): readonly KernelCase[] {
     ),
   ];
 }
+
+/** Warpgroups that multiply, 64 rows each, the columns of a tile, and the number of tiles in the ring. */
+const groupsOf = (groups: number, BN: number, stages: number): Partial<TileSchedule> => ({
+  ...{ BM: 64 * groups, BN, BK: 64, TM: 64, TN: BN, vec: 4, stages, warps: 4 * (groups + 1), splitK: 1 },
+});
+
+/**
+ * Products with packed second operands for warpgroups: lengths that tiles and blocks do not divide, fewer and more tiles than a ring has, words along
+ * the inner dimension and along the columns, segments that are not packed between and after them, results that threads store and that the copy engine takes.
+ */
+export function packedGroupCases(type: 'f16' | 'bf16'): readonly KernelCase[] {
+  const of = (name: string, names: readonly string[], how: Packing, made: Parameters<typeof make>[1]) =>
+    packing(make(`groups_${name}_${type}`, { unit: type, outOffset: 4, ...made }), names, how, ROUND[type]);
+  return [
+    of(
+      'forward',
+      ['w'],
+      { bits: 4, block: 32, scales: 'f32', zeros: 'u8' },
+      {
+        rows: 'M',
+        cols: 88,
+        segments: [part(['x', 'w'], ['M', 200, 88], type, { b: true }), part(['p', 'l'], ['M', 8, 88], type)],
+        M: 150,
+        epilogue: { scale: 0.75, bias: { buffer: 'bias', dtype: 'f32', offset: 2 } },
+        schedule: groupsOf(2, 64, 3),
+      },
+    ),
+    of(
+      'dx_of_siblings',
+      ['w', 'v'],
+      { bits: 4, block: 64, scales: type, zeros: type },
+      {
+        rows: 'M',
+        cols: 200,
+        segments: [
+          part(['dq', 'w'], ['M', 136, 200], type),
+          part(['dk', 'v'], ['M', 24, 200], type),
+          part(['dp', 'r'], ['M', 8, 200], type, { b: true }),
+        ],
+        M: 65,
+        epilogue: { accumulate: true, scale: -2 },
+        schedule: groupsOf(1, 128, 2),
+      },
+    ),
+    of(
+      'forward_of_codes',
+      ['w'],
+      { bits: 4, table: 'nf4', block: 64, scales: 'f32', zeros: null },
+      {
+        rows: 'M',
+        cols: 264,
+        ...{ outType: type, outOffset: 8, gap: 8 },
+        segments: [
+          part(['x', 'w'], ['M', 192, 264], type, { b: true }),
+          part(['p', 'l'], ['M', 16, 264], type),
+        ],
+        M: 70,
+        schedule: groupsOf(1, 256, 2),
+      },
+    ),
+    of(
+      'dx_of_bytes',
+      ['w'],
+      { bits: 8, block: 16, scales: 'f32', zeros: 'u8' },
+      {
+        rows: 'M',
+        cols: 88,
+        segments: [
+          part(['dy', 'w'], ['M', 72, 88], type),
+          part(['dp', 'r'], ['M', 8, 88], type, { b: true }),
+        ],
+        M: 41,
+        schedule: groupsOf(1, 64, 2),
+      },
+    ),
+    of(
+      'forward_of_bytes',
+      ['w'],
+      { bits: 8, block: 32, scales: type, zeros: null },
+      {
+        rows: 'M',
+        cols: 72,
+        segments: [part(['x', 'w'], ['M', 40, 72], type, { b: true })],
+        M: 3,
+        schedule: groupsOf(4, 128, 2),
+      },
+    ),
+  ];
+}

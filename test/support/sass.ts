@@ -48,6 +48,8 @@ export interface Occurrences {
   readonly multicasts: number;
   /** exchanges of registers between warpgroups */
   readonly exchanges: number;
+  /** instructions of the shortest loop that loads from device memory and multiplies nothing; null where there is none */
+  readonly loading: number | null;
 }
 
 interface Instruction {
@@ -72,7 +74,7 @@ export function machineCode(
         number,
         number,
       ];
-      return [name, { loop: mainLoop(all), boxes, multicasts, exchanges }];
+      return [name, { loop: mainLoop(all), loading: loadingLoop(all), boxes, multicasts, exchanges }];
     }),
   );
 }
@@ -116,6 +118,16 @@ function instructionsOf(code: Buffer, arch: string): readonly Instruction[] {
       loads: load ? WIDTHS[(more >> size) & 7]! : 0,
     };
   });
+}
+
+/** The instructions of the shortest loop that loads from device memory and multiplies nothing; null where there is none. */
+function loadingLoop(all: readonly Instruction[]): number | null {
+  const lengths = all.flatMap(({ to }, end) => {
+    const own = to >= 0 && to <= end ? all.slice(to, end + 1) : [];
+    const loads = own.some(({ op }) => LDG.includes(op));
+    return loads && !own.some(({ op }) => op === HMMA || op === HGMMA) ? [own.length] : [];
+  });
+  return lengths.length > 0 ? Math.min(...lengths) : null;
 }
 
 function mainLoop(all: readonly Instruction[]): MainLoop | null {

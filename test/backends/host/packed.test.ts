@@ -149,7 +149,13 @@ type Case = readonly [
   Packing,
   KernelDtype,
   bound: number,
-  { readonly rounding?: UnitRounding; readonly lent?: boolean; readonly hip?: true },
+  {
+    readonly rounding?: UnitRounding;
+    readonly lent?: boolean;
+    readonly hip?: true;
+    /** run as on a device with warpgroups, planned for one that they fill */
+    readonly warpgroups?: boolean;
+  },
 ];
 const CASES: readonly Case[] = [
   ['4 bits in bfloat16, in memory of the caller', LOTR, NIBBLES, 'bf16', 1e-2, { lent: true }],
@@ -159,11 +165,12 @@ const CASES: readonly Case[] = [
   ['fp4 in float32', LORA, { ...CODES, table: 'fp4', block: 16 }, 'f32', EXACT, {}],
   ['8 bits in float16', LOTR, BYTES, 'f16', 2e-3, {}],
   ['4 bits in bfloat16, for HIP', LOTR, NIBBLES, 'bf16', 1e-2, { hip: true }],
+  ['nf4 in bfloat16 on warpgroups', LOTR, { ...CODES, out: 128 }, 'bf16', 1e-2, { warpgroups: true }],
 ];
 
 /** Wrong calls, and what is said; `bytes`: those of the weight of q. */
-const wrong = (bytes: number): readonly (readonly [CudaCall, string])[] => [
-  [['set', 'q.q', [1]], `1: q.q is 37 x ${bytes / 37}, not 1 numbers`],
+const wrong = (bytes: number, out = 37): readonly (readonly [CudaCall, string])[] => [
+  [['set', 'q.q', [1]], `1: q.q is ${out} x ${bytes / out}, not 1 numbers`],
   [['set', 'q.q', new Float32Array(bytes)], '1: q.q is packed: use lotrc_set_packed'],
   [['set_packed', 'q.scale', [1]], '1: q.scale is not packed: use lotrc_set'],
   [['set_packed', 'q.q', [1, 2]], `1: q.q has ${bytes} bytes, not 2`],
@@ -172,22 +179,25 @@ const wrong = (bytes: number): readonly (readonly [CudaCall, string])[] => [
 ];
 
 describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels on the CPU', () => {
-  const agrees = (...[, spec, how, dtype, bound, { rounding, lent = false, hip }]: Case) => {
-    const found = packedContraction(spec, how);
+  const agrees = (
+    ...[, spec, how, dtype, bound, { rounding, lent = false, hip, warpgroups = false }]: Case
+  ) => {
+    const found = packedContraction(spec, how, warpgroups ? 8 : 3);
     const rounded = rounding ? { rounding } : {};
-    const on = hip ? profile('mi300x', 'hip') : device;
-    const options = { device: on, tokens: 300, purpose: 'train', dtype, strategy: 'split' } as const;
+    const on = hip ? profile('mi300x', 'hip') : warpgroups ? { ...device, multiprocessors: 1 } : device;
+    const most = warpgroups ? 256 : 300;
+    const options = { device: on, tokens: most, purpose: 'train', dtype, strategy: 'split' } as const;
     const plan = choose(found, { ...options, ...rounded });
     const tokens = 41;
     const { stored, packed, dense } = packedTensors(how);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 5);
-    const bias = how.table ? {} : { 'q.bias': [...values(37, 2)] };
+    const bias = how.table ? {} : { 'q.bias': [...values(how.out ?? 37, 2)] };
     const plain = { ...stored, ...bias, ...factors };
     const inputs = inputsOf(plan, tokens);
     const { pass, read, stepped, adapter, check } = twoPasses(found, plan, { ...plain, ...dense }, inputs);
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const step: CudaCall = ['step', 'adamw', STEPPING.adamw!.numbers];
-    const refused = wrong(packed['q.q']!.length);
+    const refused = wrong(packed['q.q']!.length, how.out);
     const calls: CudaCall[] = [
       ...Object.entries(packed).map(([name, data]): CudaCall => [lent ? 'bind' : 'set_packed', name, data]),
       ...Object.entries(plain).map(([name, data]): CudaCall => ['set', name, data]),
@@ -203,8 +213,12 @@ describe.skipIf(!hasCompiler('g++') || !EVERYTHING)('the C library, its kernels 
       ...stepped.map((name) => reading(name, `${name} twice`)),
       ...adapter.map(([name, count]): CudaCall => ['get', name, count, `factor ${name}`]),
     ];
-    const files = hip ? hipHost(plan, ['gfx942']) : cudaHost(plan, ['sm_80']);
-    const answer = runLibrary(files, tokens, calls, { checked: true });
+    const architectures = warpgroups ? ['sm_80', 'sm_90a'] : ['sm_80'];
+    const files = hip ? hipHost(plan, ['gfx942']) : cudaHost(plan, architectures);
+    // y of three layers, dx of two inputs
+    const grouped = files.filter(({ path }) => /_warpgroups\.cu$/.test(path));
+    expect(grouped.length > 0).toBe(warpgroups);
+    const answer = runLibrary(files, tokens, calls, { checked: true, warpgroups });
     expect(answer.messages).toEqual(refused.map(([, says]) => says));
     check(answer.reads, bound);
   };

@@ -13,7 +13,6 @@ import {
   u32,
 } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { whyNoWarpgroups } from '../../../src/backends/kernel/plan/warpgroup-schedule.js';
 import { changed } from '../../support/changed-kernel.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { compileCuda, runOnCpu } from '../../support/cuda.js';
@@ -111,22 +110,6 @@ test('as many words as lie together in a block are loaded at once', () => {
       every(kernelOf(launch).body).flatMap((stmt) => (stmt.s === 'fetch' ? [stmt.count] : []))[0],
   );
   expect(counts).toEqual([4, 2, 4, 4, 2, 4, 4]);
-});
-
-test('warpgroups take no packed operand', () => {
-  const [{ launch }] = packedCases('bf16') as [(typeof cases)[number]];
-  const ring = {
-    BM: 128,
-    BN: 128,
-    BK: 64,
-    TM: 64,
-    TN: 128,
-    vec: 4,
-    stages: 4,
-    warps: 12,
-    splitK: 1,
-  } as const;
-  expect(launch.work.kind === 'product' && whyNoWarpgroups(launch.work, ring)).toBe('w is packed');
 });
 
 describe.skipIf(!hasCompiler('nvcc') || !EVERYTHING)('nvcc', () => {

@@ -230,6 +230,10 @@ SHIM_CODE void put(const unsigned char *to, const void *two) {
 }  // namespace shim
 SHIM_CODE void put_two(unsigned char *to, __half2 two) { shim::put(to, &two); }
 SHIM_CODE void put_two(unsigned char *to, __nv_bfloat162 two) { shim::put(to, &two); }
+SHIM_CODE void put_16(unsigned char *to, const void *from) {
+  for (unsigned at = 0; at < 16; at += 4) shim::put(to + at, static_cast<const char *>(from) + at);
+}
+SHIM_CODE void meet_warp() { shim::wait(shim::at_warp); }
 SHIM_CODE void show_results() {
   for (const shim::Put &own : shim::leaving_results.unseen[shim::current]) std::memcpy(shim::window() + own.place, &own.two, 4);
   shim::leaving_results.unseen[shim::current].clear();

@@ -7,6 +7,8 @@ import {
   EIGHT_NUMBERS_TEXT,
   MATRIX_UNITS,
   MATRIX_UNITS_TEXT,
+  PACKED_TILES,
+  PACKED_TILES_TEXT,
   PACKED_WEIGHTS,
   PACKED_WEIGHTS_TEXT,
   unpacksWords,
@@ -75,6 +77,9 @@ export function cudaHost(
       : []),
     ...(all.some(overlaps) ? [{ path: `kernels/${LAUNCHES}`, text: LAUNCHES_TEXT }] : []),
     ...(all.some(unpacksWords) ? [{ path: `kernels/${PACKED_WEIGHTS}`, text: PACKED_WEIGHTS_TEXT }] : []),
+    ...(grouped.some(({ ring }) => ring?.unpacks)
+      ? [{ path: `kernels/${PACKED_TILES}`, text: PACKED_TILES_TEXT }]
+      : []),
     ...(grouped.length > 0
       ? [
           {

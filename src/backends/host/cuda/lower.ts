@@ -5,6 +5,7 @@ import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
 import type { DeviceProfile, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
 import { codeTableBytes } from '../../kernel/plan/code-tables.js';
+import { packedGroups } from '../../kernel/plan/packed-groups.js';
 import { ringOfCores } from '../../kernel/plan/schedule.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 import { DECLARED_BYTES } from '../../kernel/print/cuda/shared-memory.js';
@@ -26,20 +27,25 @@ export function loweredPlan(plan: KernelPlan, architectures: readonly string[] =
   const cuts = new ProductCuts({ ...plan, device: least }, partsOf);
   const lowered = withLaunches(plan, (launch) => {
     const own = { ...launch, schedule: scheduleOf(launch, least) };
-    const warpgroups = groupedSchedule(launch, architectures);
+    const warpgroups = groupedSchedule(launch, architectures, plan);
     return cuts.of(warpgroups ? { ...own, warpgroups } : own);
   });
   return { ...lowered, buffers: [...plan.buffers, ...cuts.buffers()] };
 }
 
-/** The planned schedule of a launch where warpgroups run it; null where they do not, or no architecture has them. */
-export const groupedSchedule = (
+/**
+ * The schedule of a launch where warpgroups run it: the planned one, or one for packed weights. Null where they do not, or no architecture has
+ * them.
+ */
+export function groupedSchedule(
   { work, schedule }: Launch,
   architectures: readonly string[],
-): TileSchedule | null =>
-  architectures.includes('sm_90a') && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null
-    ? schedule
-    : null;
+  plan: Pick<KernelPlan, 'device' | 'tokens'>,
+): TileSchedule | null {
+  if (!architectures.includes('sm_90a') || work.kind !== 'product') return null;
+  if (work.segments.some(({ b }) => b.matrix.packed)) return packedGroups(work, schedule, plan);
+  return whyNoWarpgroups(work, schedule) === null ? schedule : null;
+}
 
 /**
  * The schedule that is emitted for a planned one. A ring of tiles leaves room for a second block, but

@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
+import { isPackedOperand } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { type BoundKernel, PLACED } from '../shared/kernels.js';
 import { kernelsOf, launchesOf } from '../shared/tables.js';
@@ -119,7 +120,9 @@ function readsBeforeWaiting({ kernel, buffers }: BoundKernel): readonly string[]
   const viewed = new Map((kernel.maps ?? []).map(({ name, view }) => [name, view.buffer]));
   const fed = feeds
     .slice(0, wait)
-    .flatMap((stmt) => (stmt.s === 'feed' ? [stmt.tiles.a.map, stmt.tiles.b.map] : []));
+    .flatMap((stmt) => (stmt.s === 'feed' ? [stmt.tiles.a, stmt.tiles.b] : []))
+    // words are reached by pointers
+    .flatMap((operand) => (isPackedOperand(operand) ? [] : [operand.map]));
   // what a pointer reaches is read after the last tiles, but a compiler may read what nothing writes in this launch before
   const pointed = kernel.buffers.filter(({ mapped, access }) => !mapped && access !== 'write');
   const own = new Set([...fed.map((map) => viewed.get(map)!), ...pointed.map(({ name }) => name)]);

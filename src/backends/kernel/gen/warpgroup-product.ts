@@ -22,7 +22,9 @@ import {
 import { UNIT, UNIT_RESULTS, WARP } from '../ir/units.js';
 import {
   boxRows,
+  isPackedOperand,
   type MapParam,
+  type PackedOperand,
   type RingDecl,
   ringBytes,
   type Tiles,
@@ -31,9 +33,11 @@ import {
   WARPGROUP_UNIT,
 } from '../ir/warpgroups.js';
 import type { Launch, Operand, Product, TileSchedule } from '../model/types.js';
+import { codeTableBytes } from '../plan/code-tables.js';
 import { scheduleText } from '../plan/schedule.js';
 import { sendsResults, warpgroupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
 import { finishResults, type Results, storeResults } from './epilogue.js';
+import { codeTables, tableName } from './packed-words.js';
 import { Parameters } from './parameters.js';
 import { aboutProduct, productIn } from './product-work.js';
 import { unitResults } from './unit-results.js';
@@ -43,6 +47,8 @@ const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: numb
   2: [40, 232],
   3: [32, 160],
 };
+/** The same where the one that loads unpacks words. */
+const UNPACKING: typeof REGISTERS = { 2: [96, 200], 3: [80, 144], 4: [128, 88] };
 
 /** Shared memory of a block of sm_90a: a ring for which boxes of results have no room has its results stored by threads. */
 const MOST_BYTES = 227 << 10;
@@ -52,7 +58,7 @@ const MOST_BYTES = 227 << 10;
  * computes BM x BN results: one thread of the first warpgroup has tiles brought into a ring of `stages`, each of the others
  * multiplies 64 rows. A block computes one tile after another: while results of one are stored, the next is on its way.
  * With `pairs` two blocks of a column of tiles share those of the second operands. Segments follow each other in one ring (concat-K), each read as it is stored; the copy engine writes
- * zeros for what lies beyond a matrix. Throws LOTR6101 for a product or schedule that warpgroups do not take.
+ * zeros for what lies beyond a matrix. Second operands that are packed are unpacked to the ring by the first warpgroup. Throws LOTR6101 for a product or schedule that warpgroups do not take.
  */
 export function warpgroupProductKernel(launch: Launch): Kernel {
   const { schedule, name } = launch;
@@ -65,16 +71,22 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   const pair = schedule.pairs ? ({ pair: true } as const) : {};
   const { maps, tiles } = mapped(params, work, schedule);
   const multipliers = BM / WARPGROUP_ROWS;
-  const registers = REGISTERS[multipliers];
+  const lane = ref('u32', 'lane');
+  const threads = WARPGROUP * (1 + multipliers);
+  const tables = codeTables(work.segments, lane, threads);
+  const unpacks = tiles.some(({ b }) => isPackedOperand(b));
+  const registers = (unpacks ? UNPACKING : REGISTERS)[multipliers];
+  const bringsMore = registers !== undefined && registers[0] > registers[1];
   const counted = (count: number | undefined, more: boolean): Stmt[] =>
     count === undefined ? [] : [{ s: 'registers', count, more }];
   const bare: RingDecl = {
     ...{ type, rows: BM, cols: BN, stages, ...pair },
+    ...(unpacks ? { unpacks } : {}),
     across: div(add(params.length(work.cols), u32(BN - 1)), u32(BN)),
     down: div(add(params.length(work.rows), u32(BM - 1)), u32(BM)),
   };
   const sending: RingDecl = { ...bare, sends: true };
-  const sends = sendsResults(work) && ringBytes(sending) <= MOST_BYTES;
+  const sends = sendsResults(work) && ringBytes(sending) + codeTableBytes(work.segments) <= MOST_BYTES;
   const way = waysOut(params, work, BN, sends ? `map_${maps.length}_${work.out.buffer}` : null);
   const sums = (BN * UNIT.rows) / WARP;
   const places = [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
@@ -84,28 +96,31 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   return {
     name,
     about: aboutProduct(launch, work, `tiles ${scheduleText(schedule)}, warpgroups in ${type}`),
-    workgroup: [WARPGROUP * (1 + multipliers), 1, 1],
+    workgroup: [threads, 1, 1],
     buffers: buffers.map(
       (buffer): BufferParam => (mappedOnly.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
     ),
     uniforms,
-    arrays: [{ name: 'acc', space: 'register', size: sums }],
+    arrays: [{ name: 'acc', space: 'register', size: sums }, ...tables.arrays],
     ring: sends ? sending : bare,
     maps: all,
     body: [
-      ...(way.byThread ? [define('lane', id('local', 0))] : []),
+      ...(way.byThread || tables.fill.length > 0 ? [define('lane', id('local', 0))] : []),
+      ...tables.fill,
       { s: 'ring' },
       {
         s: 'roles',
         threads: WARPGROUP,
         first: [
-          comment('one thread has tiles brought'),
-          ...counted(registers?.[0], false),
+          comment(
+            unpacks ? 'one thread has tiles brought, all unpack words' : 'one thread has tiles brought',
+          ),
+          ...counted(registers?.[0], bringsMore),
           { s: 'each', body: [...places, ...feeds(tiles)] },
         ],
         rest: [
           comment('64 rows of results for each warpgroup'),
-          ...counted(registers?.[1], true),
+          ...counted(registers?.[1], !bringsMore),
           {
             s: 'each',
             body: [
@@ -131,6 +146,15 @@ const feeds = (tiles: readonly Tiles[]): readonly Stmt[] =>
     return [...(last ? [{ s: 'settle' } as const] : []), { s: 'feed', tiles: part }];
   });
 
+/** An operand that is packed; null: its numbers are stored as they are. */
+function unpackedOf(params: Parameters, { matrix, transposed }: Operand): PackedOperand | null {
+  const { packed } = matrix;
+  if (!packed) return null;
+  const { bits, block, table } = packed;
+  const views = params.packed(matrix, packed);
+  return { ...views, table: table && tableName(table), how: { bits, block }, transposed };
+}
+
 /** The maps of all operands, in order of mention and each once, and the tiles of the segments. */
 function mapped(
   params: Parameters,
@@ -150,7 +174,7 @@ function mapped(
     const inner = params.length(length);
     return {
       a: boxed(a, [rows, inner], boxRows(!a.transposed, BM)),
-      b: boxed(b, [inner, cols], boxRows(b.transposed, BN, pairs)),
+      b: unpackedOf(params, b) ?? boxed(b, [inner, cols], boxRows(b.transposed, BN, pairs)),
       row: ref('u32', 'row0'),
       col: ref('u32', 'col0'),
       inner,

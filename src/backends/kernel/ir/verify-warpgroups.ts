@@ -5,7 +5,9 @@ import {
   BOX,
   type Boxed,
   boxRows,
+  isPackedOperand,
   type MapParam,
+  type PackedOperand,
   type Tiles,
   WARPGROUP,
   WARPGROUP_ROWS,
@@ -44,6 +46,7 @@ const ALIGNED = 8;
  *  - what is sent has left before the block ends;
  *  - of a pair, tiles that are shared lie in halves of whole boxes and do not depend on the row, in which its blocks differ; the kernel ends
  *    when both are through;
+ *  - what is unpacked comes in 16 bytes of one block, to a ring whose barriers count the warps that do;
  *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
  *    operand needs them; a buffer that is `mapped` has no other access.
  */
@@ -157,7 +160,25 @@ function tilesOf({ a, b, row, col, inner }: Tiles, scope: WarpgroupScope): void 
     scope.broken(RULE, 'the blocks of a pair share tiles of different columns');
   // in memory the inner dimension runs along the rows of a, and of b where that is transposed
   mapOf(a, boxRows(!a.transposed, rows), scope);
-  mapOf(b, boxRows(b.transposed, cols, pair), scope);
+  if (isPackedOperand(b)) unpackedOf(b, scope);
+  else mapOf(b, boxRows(b.transposed, cols, pair), scope);
+}
+
+/** What is unpacked: words lie together in 16 bytes of one block, and every buffer is one that pointers reach. */
+function unpackedOf({ words, scales, zeros, table, how }: PackedOperand, scope: WarpgroupScope): void {
+  const { kernel, broken } = scope;
+  if (!kernel.ring!.unpacks) broken(RULE, 'words are unpacked to a ring whose barriers do not count them');
+  if ((how.bits * how.block) % 128 !== 0) broken(RULE, `blocks of ${words.buffer} have no whole 16 bytes`);
+  for (const { buffer, offset, extents, strides } of zeros ? [words, scales, zeros] : [words, scales]) {
+    for (const part of [offset, ...extents, ...strides]) scope.expr(part);
+    const param = kernel.buffers.find(({ name }) => name === buffer);
+    if (!param || param.mapped || param.access !== 'read')
+      broken('access', `${buffer} is not read by pointer`);
+  }
+  if (kernel.buffers.find(({ name }) => name === words.buffer)?.elem !== 'u32')
+    broken('packed', `${words.buffer} holds no words`);
+  if (table !== null && !kernel.arrays.some(({ name, space }) => name === table && space === 'workgroup'))
+    broken('defined', `there is no workgroup array ${table}`);
 }
 
 /** Whether something may differ between tiles of one column; what is not known may. */

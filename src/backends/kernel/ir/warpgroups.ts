@@ -1,3 +1,4 @@
+import type { Packed } from '../model/types.js';
 import type { Stmt, U32, View } from './kir.js';
 
 /**
@@ -38,6 +39,8 @@ export interface RingDecl {
    * brings one half of them to both. Where the tiles along the rows are an odd number, the last block of a column has one beyond the matrix.
    */
   readonly pair?: true;
+  /** some second operands are packed: the warpgroup that loads unpacks them, and each of its warps says that a tile is there */
+  readonly unpacks?: true;
 }
 
 /** A matrix as the copy engine sees it: it loads boxes of `rows` x BOX elements; what lies outside is 0. */
@@ -66,10 +69,23 @@ export interface Boxed {
   readonly transposed: boolean;
 }
 
+/** A second operand that is packed: where its words, scales and zero points are, by row, block and word of a block, and the array that codes are looked up in. */
+export interface PackedOperand {
+  readonly words: View;
+  readonly scales: View;
+  readonly zeros: View | null;
+  readonly table: string | null;
+  readonly how: Pick<Packed, 'bits' | 'block'>;
+  readonly transposed: boolean;
+}
+
+export const isPackedOperand = (operand: Boxed | PackedOperand): operand is PackedOperand =>
+  'words' in operand;
+
 /** Tiles along a stretch of the inner dimension. */
 export interface Tiles {
   readonly a: Boxed;
-  readonly b: Boxed;
+  readonly b: Boxed | PackedOperand;
   /** first row and column of the block's results */
   readonly row: U32;
   readonly col: U32;
@@ -78,7 +94,8 @@ export interface Tiles {
 
 /**
  * - `ring`: makes the ring ready; all threads of a block execute it;
- * - `feed`: the first thread of a block has the copy engine load tiles, each as soon as there is room;
+ * - `feed`: the first thread of a block has the copy engine load tiles, each as soon as there is room; all threads of its warpgroup write those
+ *   of a packed operand, rounded to the ring's type, where the copy engine would bring them;
  * - `settle`: that thread waits until the launches before this one have ended; what is fed from then on, and what is stored of
  *   it, may be what they wrote or read. Of a launch that does not begin before they have ended it asks nothing;
  * - `drain`: warpgroups add the products of the same tiles to a register array, each as soon as it is there;

@@ -1,5 +1,6 @@
 import { BOX, WARPGROUP_ROWS, type WarpgroupType } from '../ir/warpgroups.js';
 import type { Extent, Operand, Product, TileSchedule } from '../model/types.js';
+import { wordsByFours } from './vectors.js';
 
 /** Elements of 16 bytes: rows and first elements of what the copy engine loads are at multiples of this. */
 const ALIGNED = 8;
@@ -27,9 +28,13 @@ export function whyNoWarpgroups(work: Product, schedule: TileSchedule): string |
   const operands = work.segments.flatMap(({ a, b }) => [a, b]);
   const [first] = operands;
   if (!warpgroupTypeOf(work)) return `its operands are ${first!.matrix.dtype}`;
-  const packed = operands.find(({ matrix }) => matrix.packed);
-  if (packed) return `${packed.matrix.buffer} is packed`;
-  const odd = operands.find(({ matrix }) => ![matrix.offset, matrix.rowStride].every(isAligned));
+  if (schedule.pairs && operands.some(({ matrix }) => matrix.packed))
+    return 'blocks in pairs share no tiles that are unpacked';
+  const short = operands.find(({ matrix: { packed } }) => packed && !wordsByFours(packed));
+  if (short) return `blocks of ${short.matrix.buffer}, which is packed, have no whole 16 bytes`;
+  const odd = operands.find(
+    ({ matrix }) => !matrix.packed && ![matrix.offset, matrix.rowStride].every(isAligned),
+  );
   if (odd) return `rows of ${odd.matrix.buffer} do not begin at multiples of 16 bytes`;
   const own = operands.find(({ perRowBlock }) => perRowBlock);
   return own ? `${own.matrix.buffer} is another for each block of rows` : null;

@@ -1,6 +1,11 @@
 import { type Expr, flatIndex, type Kernel } from '../../ir/kir.js';
 import type { UnitStmt } from '../../ir/units.js';
-import { EIGHT_NUMBERS_CUH, MATRIX_UNITS_CUH, PACKED_WEIGHTS_CUH } from './generated/runtime.js';
+import {
+  EIGHT_NUMBERS_CUH,
+  MATRIX_UNITS_CUH,
+  PACKED_TILES_CUH,
+  PACKED_WEIGHTS_CUH,
+} from './generated/runtime.js';
 
 /** File that kernels for matrix units include. */
 export const MATRIX_UNITS = 'matrix_units.cuh';
@@ -78,7 +83,12 @@ export const EIGHT_NUMBERS_TEXT = EIGHT_NUMBERS_CUH;
 export const STAGED_TILES = 'staged_tiles.h';
 
 /** Whether a kernel unpacks words on their way to a ring. */
-export const unpacksWords = ({ arrays }: Kernel): boolean => arrays.some(({ elem }) => elem === 'u32');
+export const unpacksWords = ({ arrays, ring }: Kernel): boolean =>
+  ring?.unpacks === true || arrays.some(({ elem }) => elem === 'u32');
+
+/** File that kernels for warpgroups with packed operands include as well, and its text. */
+export const PACKED_TILES = 'packed_tiles.cuh';
+export const PACKED_TILES_TEXT = PACKED_TILES_CUH;
 
 /**
  * The file: wrappers of the instructions (PTX ISA 8: `mma.sync`, `ldmatrix`, `cp.async`; sm_80 and up), and in plain C++

@@ -10,6 +10,7 @@ import { betweenLaunches, LAUNCHES, overlaps } from './launches.js';
 import {
   EIGHT_NUMBERS,
   MATRIX_UNITS,
+  PACKED_TILES,
   PACKED_WEIGHTS,
   STAGED_TILES,
   unitText,
@@ -72,6 +73,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   if (kernels.some(unpacksWords)) includes.push(`#include "${PACKED_WEIGHTS}"`);
   if (kernels.some(overlaps)) includes.push(`#include "${LAUNCHES}"`);
   if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
+  if (kernels.some(({ ring }) => ring?.unpacks)) includes.push(`#include "${PACKED_TILES}"`);
   const lines = [...includes, ...(includes.length > 0 ? [''] : [])];
   if (kernels.some(usesSubgroups)) lines.push(...WARP_SUM);
   return `${[...lines, ...kernels.flatMap(cudaKernel)].join('\n')}`;
@@ -127,7 +129,8 @@ function cudaKernel(kernel: Kernel): string[] {
 function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, kernel: Kernel): string {
   const type = ELEMENTS[elem];
   if (space === 'register') return `  ${type} ${name}[${size}] = {};`;
-  const bytes = launchBytes(kernel);
+  // a ring takes all that a launch gives
+  const bytes = kernel.ring ? 0 : launchBytes(kernel);
   if (bytes > 0) {
     const first = sharedPlaces(kernel.arrays).first.get(name);
     return `  ${type} *const ${name} = reinterpret_cast<${type} *>(shared_memory<${bytes}>() + ${first});`;

@@ -2,6 +2,8 @@ import { runtimeText } from '../../../runtime-text.js';
 import type { Expr, Kernel } from '../../ir/kir.js';
 import { UNIT_INNER } from '../../ir/units.js';
 import {
+  isPackedOperand,
+  type PackedOperand,
   type RingDecl,
   type Tiles,
   WARPGROUP_ROWS,
@@ -21,16 +23,16 @@ const ELEMENTS: Readonly<Record<WarpgroupType, string>> = { bf16: '__nv_bfloat16
 export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr: Expr) => string): string {
   if (!ring) throw new Error('the kernel declares no ring');
   const stored = ({ a, b }: Tiles) => `<${a.transposed}, ${b.transposed}>`;
-  const flags = ring.pair ? [ring.sends === true, true] : ring.sends ? [true] : [];
   switch (stmt.s) {
     case 'ring':
       return [
-        `Ring<${[ELEMENTS[ring.type], ring.rows, ring.cols, ring.stages, ...flags].join(', ')}> ring;`,
+        `Ring<${[ELEMENTS[ring.type], ring.rows, ring.cols, ring.stages, ...flagsOf(ring)].join(', ')}> ring;`,
         `const ${ring.pair ? 'PairTiles' : 'Tiles'} tiles = {${text(ring.across)}, ${text(ring.down)}};`,
       ].join('\n  ');
     case 'feed': {
       const { a, b, row, col, inner } = stmt.tiles;
-      return `ring.feed${stored(stmt.tiles)}(${a.map}, ${b.map}, ${[row, col, inner].map(text).join(', ')});`;
+      const second = isPackedOperand(b) ? unpackedText(b, text) : b.map;
+      return `ring.feed${stored(stmt.tiles)}(${a.map}, ${second}, ${[row, col, inner].map(text).join(', ')});`;
     }
     case 'settle':
       return 'ring.settle();';
@@ -47,6 +49,30 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
     case 'registers':
       return `${stmt.more ? 'more' : 'fewer'}_registers<${stmt.count}>();`;
   }
+}
+
+/** Template arguments of a ring that have a value unless they are given. */
+function flagsOf({ sends, pair, unpacks }: RingDecl): readonly boolean[] {
+  const flags = [sends === true, pair === true, unpacks === true];
+  return flags.slice(0, flags.lastIndexOf(true) + 1);
+}
+
+/** A packed operand in memory. */
+function unpackedText(
+  { words, scales, zeros, table, how }: PackedOperand,
+  text: (expr: Expr) => string,
+): string {
+  const lengths = scales.extents.map(text).join(', ');
+  const zeroRow = zeros ? text(zeros.strides[0]!) : '0u';
+  const given = [
+    words.buffer,
+    scales.buffer,
+    zeros?.buffer ?? 'NoZeros{}',
+    zeroRow,
+    table ?? 'nullptr',
+    lengths,
+  ];
+  return `packed<${how.bits}, ${how.block}>(${given.join(', ')})`;
 }
 
 /** One multiplication: 64 rows, `cols` columns and 16 steps of the inner dimension, operands in workgroup memory. */

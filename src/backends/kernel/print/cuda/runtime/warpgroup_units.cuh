@@ -92,6 +92,9 @@ LOTRC_GROUP void await_writers() { asm volatile("griddepcontrol.wait; fence.prox
 // two results, where the copy engine does not see them yet
 LOTRC_GROUP void put_two(unsigned char *to, __half2 two) { *reinterpret_cast<__half2 *>(to) = two; }
 LOTRC_GROUP void put_two(unsigned char *to, __nv_bfloat162 two) { *reinterpret_cast<__nv_bfloat162 *>(to) = two; }
+// and 16 bytes of a tile that is multiplied
+LOTRC_GROUP void put_16(unsigned char *to, const void *from) { *reinterpret_cast<uint4 *>(to) = *static_cast<const uint4 *>(from); }
+LOTRC_GROUP void meet_warp() { __syncwarp(); }
 // the copy engine sees what this thread has put from here on
 LOTRC_GROUP void show_results() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 // the threads of a warpgroup wait for each other; barrier 0 is that of the block
@@ -155,8 +158,9 @@ LOTRC_GROUP __nv_bfloat162 two_of(float x, float y, const __nv_bfloat16 *) { ret
 
 // Tiles of ROWS x 64 and 64 x COLS on their way from one warpgroup to the others, for ROWS x COLS results of a
 // block; SENDS: with boxes in which results leave, two for each warpgroup. PAIR: for two blocks whose tiles of 64 x COLS are the same.
-// Each brings one half of them to both; a place is free when the warps of both have released it.
-template <class T, int ROWS, int COLS, int STAGES, bool SENDS = false, bool PAIR = false>
+// Each brings one half of them to both; a place is free when the warps of both have released it. UNPACKS: some of the second are unpacked
+// by the warpgroup that loads, each warp of which then says that a tile is there, as the thread does that has the others brought.
+template <class T, int ROWS, int COLS, int STAGES, bool SENDS = false, bool PAIR = false, bool UNPACKS = false>
 struct Ring {
   static constexpr int BLOCKS = PAIR ? LOTRC_PAIR_BLOCKS : 1;
   // columns that a block brings, and those of a box whose rows run along the inner dimension
@@ -179,7 +183,7 @@ struct Ring {
     empty = full + STAGES;
     if (threadIdx.x == 0) {
       for (int s = 0; s < STAGES; s++) {
-        begin_barrier(&full[s], 1);
+        begin_barrier(&full[s], UNPACKS ? 1 + 4 : 1);
         begin_barrier(&empty[s], BLOCKS * ROWS / 16);  // warps that multiply
       }
       publish_barriers();
@@ -203,18 +207,75 @@ struct Ring {
   // Brings all tiles along the inner dimension; TRANSPOSED: stored the other way round than it is read.
   template <bool TRANSPOSED_A, bool TRANSPOSED_B>
   LOTRC_INSIDE void feed(const CUtensorMap &a, const CUtensorMap &b, unsigned row, unsigned col, unsigned inner) {
-    if (threadIdx.x != 0) return;
+    if (!UNPACKS && threadIdx.x != 0) return;
     const unsigned own = BLOCKS > 1 ? own_number() * OWN_COLS : 0;
     for (unsigned k = 0; k < inner; k += 64) {
       await(&empty[stage], round ^ 1);
-      arrive_expecting(&full[stage], A_BYTES + B_BYTES);
-      unsigned char *to_a = tiles + stage * (A_BYTES + B_BYTES), *to_b = to_a + A_BYTES;
-      if (TRANSPOSED_A)
-        for (unsigned m = 0; m < ROWS; m += 64) bring_box(to_a + m * 128, a, k, row + m, &full[stage]);
-      else bring_box(to_a, a, row, k, &full[stage]);
-      for (unsigned n = own; n < own + OWN_COLS; n += TRANSPOSED_B ? BOX_COLS : 64)
-        bring_shared(to_b + n * 128, b, TRANSPOSED_B ? col + n : k, TRANSPOSED_B ? k : col + n);
+      if (UNPACKS) brought();
+      if (threadIdx.x == 0) {
+        arrive_expecting(&full[stage], A_BYTES + B_BYTES);
+        unsigned char *to_a = tiles + stage * (A_BYTES + B_BYTES), *to_b = to_a + A_BYTES;
+        bring_first<TRANSPOSED_A>(to_a, a, row, k);
+        for (unsigned n = own; n < own + OWN_COLS; n += TRANSPOSED_B ? BOX_COLS : 64)
+          bring_shared(to_b + n * 128, b, TRANSPOSED_B ? col + n : k, TRANSPOSED_B ? k : col + n);
+      }
       next();
+    }
+  }
+
+  template <bool TRANSPOSED>
+  LOTRC_INSIDE void bring_first(unsigned char *to, const CUtensorMap &map, unsigned row, unsigned k) {
+    if (TRANSPOSED)
+      for (unsigned m = 0; m < ROWS; m += 64) bring_box(to + m * 128, map, k, row + m, &full[stage]);
+    else bring_box(to, map, row, k, &full[stage]);
+  }
+
+  // A warp has done its part of a tile, all of its threads.
+  LOTRC_INSIDE void brought() {
+    meet_warp();
+    if (threadIdx.x % 32 == 0) arrive(&full[stage]);
+  }
+
+  // The same, after products are shown what its threads have put.
+  LOTRC_INSIDE void shown() {
+    show_results();
+    brought();
+  }
+
+  // Where the second is packed all threads of the warpgroup write 64 neighbours in memory at a time, where the copy engine would bring them.
+  // Words of the next tile are on their way meanwhile.
+  template <bool TRANSPOSED_A, bool TRANSPOSED_B, class Operand>
+  LOTRC_INSIDE void feed(const CUtensorMap &a, const Operand &b, unsigned row, unsigned col, unsigned inner) {
+    constexpr unsigned EACH = (COLS + 127) / 128;
+    typename Operand::Loaded now[EACH], next_tile[EACH];
+    load<TRANSPOSED_B>(next_tile, b, col, 0);
+    for (unsigned k = 0; k < inner; k += 64) {
+#pragma unroll
+      for (unsigned i = 0; i < EACH; i++) now[i] = next_tile[i];
+      if (k + 64 < inner) load<TRANSPOSED_B>(next_tile, b, col, k + 64);
+      await(&empty[stage], round ^ 1);
+      unsigned char *to_a = tiles + stage * (A_BYTES + B_BYTES), *to_b = to_a + A_BYTES;
+      if (threadIdx.x == 0) {
+        arrive_expecting(&full[stage], A_BYTES);
+        bring_first<TRANSPOSED_A>(to_a, a, row, k);
+      }
+#pragma unroll
+      for (unsigned i = 0; i < EACH; i++) {
+        const unsigned n = threadIdx.x + 128 * i;
+        if (COLS % 128 == 0 || n < COLS) b.template put<T>(now[i], to_b + n * 128, n % 8);
+      }
+      shown();
+      next();
+    }
+  }
+
+  // The words that a thread unpacks of a tile: of a row of b for each column, or of 64 columns in a row.
+  template <bool TRANSPOSED, class Operand, class Loaded, unsigned EACH>
+  LOTRC_INSIDE void load(Loaded (&to)[EACH], const Operand &b, unsigned col, unsigned k) {
+#pragma unroll
+    for (unsigned i = 0; i < EACH; i++) {
+      const unsigned n = threadIdx.x + 128 * i;
+      to[i] = TRANSPOSED ? b.load(col + n, k) : b.load(k + n % 64, col + n / 64 * 64);
     }
   }
 
