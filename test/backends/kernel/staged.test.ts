@@ -71,7 +71,11 @@ const FAULTS: readonly (readonly [what: string, from: string | RegExp, to: strin
   ['the next tile goes where this one is read', /(const unsigned stage_next_put_0 = \w+) % 2u/, '$1 % 1u'],
   ['the last tile is left out', /(stage_next_put_1 = \w+) % 2u/, '$1 % 1u'],
   ['four neighbours in another order', 'from[0], from[1]', 'from[1], from[0]'],
-  ['elements outside are loaded', 'inside ? *reinterpret_cast', 'true ? *reinterpret_cast'],
+  [
+    'elements outside are loaded',
+    'inside ? *reinterpret_cast<const FourWords',
+    'true ? *reinterpret_cast<const FourWords',
+  ],
   ['the second four are the first', /(put_4\(&tile_b\[.*, &next_b\[\w+ \* 8u) \+ 4u/, '$1'],
   ['bfloat16 is another part of a float', 'number.bits) << 16', 'number.bits) << 15'],
 ];
