@@ -31,6 +31,7 @@ test('emit hip writes the plan, the library and its kernels, for the requested a
   expect(names.filter((name) => !kernels.includes(name))).toEqual([
     'bfloat16.h',
     'eight_numbers.h',
+    'packed_weights.h',
     'staged_tiles.h',
   ]);
   expect(done.out).toBe(

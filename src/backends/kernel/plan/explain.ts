@@ -30,7 +30,8 @@ export function explainPlan(plan: KernelPlan): string {
   return `${lines.map(visible).join('\n')}\n`;
 }
 
-function headline({ device, dtype, rounding, tokens, purpose, adapters, mostRank }: KernelPlan): string {
+function headline(plan: KernelPlan): string {
+  const { device, dtype, rounding, tokens, purpose, adapters, mostRank } = plan;
   const rate = rateOf(rounding ?? dtype, device);
   const batch =
     mostRank !== undefined
@@ -42,6 +43,9 @@ function headline({ device, dtype, rounding, tokens, purpose, adapters, mostRank
     `${purpose === 'train' ? 'training' : 'serving'} ${tokens} ${tokens === 1 ? 'token' : 'tokens'}${batch} in ${dtype}${rounding ? ` (products over tokens in ${rounding})` : ''} on ${device.name}`,
     `  ${siText(rate, 'FLOP/s')}, ${siText(device.bytesPerSecond, 'B/s')}, ${timeText(device.launchSeconds)} per launch (${device.source})`,
     '  predicted: the slower of arithmetic and memory, plus the launch; nothing here was timed',
+    ...(plan.buffers.some(({ dtype }) => dtype === 'u8')
+      ? ['  packed weights: no figure counts the time that it takes to unpack them']
+      : []),
   ].join('\n');
 }
 
