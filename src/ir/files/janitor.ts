@@ -12,11 +12,16 @@ const WORTH = 64 << 20;
 const PROGRAM = `
 const { closeSync, lstatSync, openSync, readFileSync, rmSync } = require('node:fs');
 const [paths, locks] = process.argv.slice(1).map((text) => JSON.parse(text));
+function isOwn(file, id) {
+  return lstatSync(file).isFile() && JSON.parse(readFileSync(file, 'utf8')).id === id;
+}
 function unlock(file, id) {
+  // one that was released is gone, and its folder may be about to be removed: nothing is made in it
+  if (!isOwn(file, id)) return;
   const removal = file + '.' + id;
   closeSync(openSync(removal, 'wx'));
   try {
-    if (lstatSync(file).isFile() && JSON.parse(readFileSync(file, 'utf8')).id === id) rmSync(file);
+    if (isOwn(file, id)) rmSync(file);
   } finally {
     rmSync(removal);
   }

@@ -239,3 +239,19 @@ test('a janitor removes the locks of a process that was killed, and no others', 
   await until(() => readdirSync(at('sub')).length === 1);
   expect(readdirSync(at('sub'))).toEqual([basename(lockFile(at('sub/b')))]);
 });
+
+test('a janitor of a lock that was released makes nothing in its folder, which may be about to be removed', async () => {
+  mkdirSync(at('sub'));
+  const url = JSON.stringify(pathToFileURL(join(BUILT, 'janitor.js')).href);
+  const program =
+    "const children = process.getBuiltinModule('node:child_process'); const { spawn } = children; let last;" +
+    'children.spawn = (...words) => { last = spawn(...words); return last; };' +
+    "process.getBuiltinModule('node:module').syncBuiltinESMExports();" +
+    `const { Janitor } = await import(${url}); const janitor = new Janitor([]);` +
+    "const lock = locks.FileLock.take('sub/a'); janitor.holds(lock); janitor.watch(); lock.release();" +
+    // a file that is made and removed again would show
+    "fs.utimesSync('sub', 1, 1); janitor.dismiss(); last.ref();" +
+    "await new Promise((done) => last.on('exit', done)); process.exitCode = fs.statSync('sub').mtimeMs === 1000 ? 0 : 9;";
+  expect(await ended(start(program))).toBe(0);
+  expect(readdirSync(at('sub'))).toEqual([]);
+});
