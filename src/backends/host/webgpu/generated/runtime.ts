@@ -323,27 +323,27 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
 
     // #if EMIT_TRAINING
     async readAdapter() {
-      // each is stored in one place
-      const stored = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
-        places.map((place) => ({ name, ...place })),
-      );
-      const names = new Set(stored.map(({ buffer }) => buffer));
-      // all copies are queued before the first is waited for: no step comes between them
-      const copies = await Promise.all([...names].map(async (name) => ({ name, data: await read(name) })));
-      const tensors: Record<string, Float32Array<ArrayBuffer>> = {};
-      for (const copy of copies) {
-        for (const { name, offset, rows, cols, rowStride } of stored.filter(
-          (row) => row.buffer === copy.name,
-        )) {
-          const own = new Float32Array(rows * cols);
-          for (let row = 0; row < rows; row++) {
-            const at = offset + row * rowStride;
-            own.set(copy.data.subarray(at, at + cols), row * cols);
-          }
-          tensors[name] = own;
+      // a buffer holds several factors, and each is stored in one place
+      const copies = new Map<BufferName, Promise<Float32Array>>();
+      const copyOf = (name: BufferName) => {
+        const copy = copies.get(name) ?? read(name);
+        copies.set(name, copy);
+        return copy;
+      };
+      const factorAt = async ({ buffer, offset, rows, cols, rowStride }: Place) => {
+        const all = await copyOf(buffer);
+        const own = new Float32Array(rows * cols);
+        for (let row = 0; row < rows; row++) {
+          const at = offset + row * rowStride;
+          own.set(all.subarray(at, at + cols), row * cols);
         }
-      }
-      return tensors as Record<FactorName, Float32Array<ArrayBuffer>>;
+        return own;
+      };
+      // all copies are queued before the first is waited for: no step comes between them
+      const tensors = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
+        places.map(async (place) => [name, await factorAt(place)] as const),
+      );
+      return Object.fromEntries(await Promise.all(tensors)) as Record<FactorName, Float32Array<ArrayBuffer>>;
     },
 
     // #endif
