@@ -2,6 +2,7 @@ import { CODE_TABLES } from '../../ir/ops/core/code-tables.js';
 import { blockSizes, packedNumber } from '../../ir/ops/core/number-blocks.js';
 import type { DeviceProfile, Launch, MatrixRef, Packed, ScheduleRow } from '../kernel/model/types.js';
 import { dense, flipped, plain } from '../kernel/plan/launches.js';
+import { onRequest } from '../kernel/plan/schedule.js';
 import { checkedLaunch } from './checked-launch.js';
 import type { Check } from './record.js';
 
@@ -19,9 +20,7 @@ interface PackedCheck {
  */
 export function packedChecks(device: DeviceProfile): readonly PackedCheck[] {
   const rows = device.tiles.filter(({ family, dtype }) => family === 'gemm' && dtype === 'f32');
-  const tiles = rows.find(
-    ({ bucket, schedule }) => bucket === 'any' && !schedule.subgroups && !schedule.matrix,
-  )!;
+  const tiles = rows.find(({ bucket, schedule }) => bucket === 'any' && !onRequest(schedule))!;
   const few = rows.find(({ schedule }) => schedule.gemv);
   const { BN } = tiles.schedule;
   const made: readonly (readonly [

@@ -1,4 +1,5 @@
 import type { DeviceProfile, KernelDtype, ScheduleRow } from '../kernel/model/types.js';
+import { onRequest } from '../kernel/plan/schedule.js';
 import type { Answer, FoundAdapter } from './examine.js';
 
 /** A check as a record and a page have it: what it is a check of. */
@@ -75,11 +76,7 @@ export function recordOf(
       spare &&
       !tiles.some(
         ({ dtype, family, bucket, schedule }) =>
-          dtype === spare.dtype &&
-          family === spare.family &&
-          bucket === 'any' &&
-          !schedule.subgroups &&
-          !schedule.matrix,
+          dtype === spare.dtype && family === spare.family && bucket === 'any' && !onRequest(schedule),
       ),
   );
   const spares = wanted.flatMap((check) => (passed(check) ? [check.spare!] : []));

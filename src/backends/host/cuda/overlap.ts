@@ -55,6 +55,8 @@ export function overlapsOf(plan: KernelPlan, kernels: Kernels, twins: Kernels): 
 
 /** The launches of a lowered plan that begin early, for readers of the plan; empty where none does. */
 export function overlapText(plan: KernelPlan): string {
+  // without warpgroups none does, and no kernel has to be made to see it
+  if (!launchesOf(plan).some(({ warpgroups }) => warpgroups)) return '';
   const { early } = overlapsOf(plan, kernelsOf(plan, PLACED.byPointer), twinsOf(plan));
   if (early.size === 0) return '';
   const counts = new Map<string, { early: number; all: number }>();

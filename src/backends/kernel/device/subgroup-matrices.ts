@@ -36,11 +36,15 @@ export function subgroupMatrix(shape: SubgroupShape, halfSums = false): Subgroup
   return { ...matrix, result: halfSums && matrix.type === 'f16' ? 'f16' : 'f32' };
 }
 
+/** The matrices of a shape with sums in float32, and with those of halves. */
+export const withEitherSums = (shape: SubgroupShape): readonly SubgroupMatrix[] =>
+  [false, true].map((halfSums) => subgroupMatrix(shape, halfSums));
+
 /** `f16 to f32, 8x8x8`, as the feature of a device and in messages. */
 export const matrixText = ({ type, result, rows, cols, inner }: SubgroupMatrix): string =>
   `${type} to ${result}, ${rows}x${cols}x${inner}`;
 
 /** Everything that a device may have. */
 export const MATRIX_FEATURES: readonly string[] = MATRIX_SHAPES.flatMap((shape) => [
-  ...new Set([false, true].map((halfSums) => matrixText(subgroupMatrix(shape, halfSums)))),
+  ...new Set(withEitherSums(shape).map(matrixText)),
 ]);

@@ -23,6 +23,7 @@ import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import type { Results } from './epilogue.js';
 import { productIn } from './product-work.js';
+import { QUAD } from './quads.js';
 import { type Multiplier, type RingTiles, ringKernel } from './ring-product.js';
 import { type TileShape, turnedAt } from './unit-tiles.js';
 
@@ -39,7 +40,6 @@ export function coreProductKernel(launch: Launch): Kernel {
   return ringKernel(launch, work, new Cores(launch.schedule, packed));
 }
 
-const QUAD = [0, 1, 2, 3] as const;
 /** Elements between rows that begin in different banks. */
 export const ROW_PAD = 4;
 

@@ -6,7 +6,7 @@ import { lengthOf } from '../plan/cost.js';
 import { ringOfCores, SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
 import { launchedInVectors } from '../plan/vectors.js';
-import { ofWarpgroups } from '../plan/warpgroup-schedule.js';
+import { ofWarpgroups, unpaired } from '../plan/warpgroup-schedule.js';
 import { coreProductKernel } from './core-product.js';
 import { einsumGrid, einsumKernel } from './einsum.js';
 import { finishKernel } from './finish.js';
@@ -80,6 +80,5 @@ export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSched
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);
   while (BK > 1 && BK * (BM + BN) * 4 > bytes) BK /= 2;
-  const { pairs: _, ...rest } = schedule;
-  return { ...rest, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
+  return { ...unpaired(schedule), BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
 }

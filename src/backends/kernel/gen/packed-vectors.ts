@@ -10,7 +10,6 @@ import {
   peek,
   peekWord,
   poke,
-  type Quarter,
   ref,
   type Stmt,
   type U32,
@@ -81,7 +80,7 @@ export class PackedVectors implements TilesB {
     return [
       loop(`v_${name}`, lane, u32(kept.fours), u32(threads), (v) => [
         ...words.load(own, this.#inMemory(k0, v)),
-        ...QUAD.map((w) => poke(WORDS, this.#wordAt(v, u32(w)), words.word(own, w as Quarter))),
+        ...QUAD.map((w) => poke(WORDS, this.#wordAt(v, u32(w)), words.word(own, w))),
         poke(SCALES, v, ref('f32', `scale_${own}`)),
         ...(this.hasZeros ? [poke(ZEROS, v, ref('f32', `zero_${own}`))] : []),
       ]),

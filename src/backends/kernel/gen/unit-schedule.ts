@@ -1,5 +1,6 @@
 import { elementOf, UNIT_INNER, type UnitType } from '../ir/units.js';
 import type { Product, TileSchedule } from '../model/types.js';
+import { unpaired } from '../plan/warpgroup-schedule.js';
 import { vectorWidth } from './unit-tiles.js';
 
 /** In which type the matrix unit multiplies: the narrowest of the operands; null: float32 that is not rounded. */
@@ -37,6 +38,5 @@ export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: numb
   const BK =
     lengths.find((BK) => BK * size >= 64 && fitting(BK) > 2) ?? lengths.find((BK) => fitting(BK) > 1);
   if (BK === undefined) return null;
-  const { pairs: _, ...rest } = schedule;
-  return { ...rest, BM, BN, BK, TM, TN, stages: fitting(BK), warps: (BM / TM) * (BN / TN) };
+  return { ...unpaired(schedule), BM, BN, BK, TM, TN, stages: fitting(BK), warps: (BM / TM) * (BN / TN) };
 }

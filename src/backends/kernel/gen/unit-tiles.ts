@@ -24,6 +24,7 @@ import {
 import type { Extent, KernelDtype, Operand } from '../model/types.js';
 import { VECTOR } from '../plan/vectors.js';
 import { coordinates, type OrientedView } from './parameters.js';
+import { QUAD } from './quads.js';
 
 /** A tile of an operand in workgroup memory, stored as the operand is: neighbours in memory stay neighbours. */
 export interface TileShape {
@@ -105,9 +106,7 @@ export function ownPart(
 /** Four neighbours of a buffer as elements of a tile. */
 const fours = (array: string, index: U32, four: F32x4, name: string): readonly Stmt[] => [
   define(`four_${name}`, four),
-  ...([0, 1, 2, 3] as const).map((c) =>
-    poke(array, add(index, u32(c)), part(ref('f32x4', `four_${name}`), c)),
-  ),
+  ...QUAD.map((c) => poke(array, add(index, u32(c)), part(ref('f32x4', `four_${name}`), c))),
 ];
 
 /** Threads whose copies of 16 bytes fill all banks once. */

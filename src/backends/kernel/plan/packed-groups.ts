@@ -1,7 +1,7 @@
 import { BOX, WARPGROUP_ROWS } from '../ir/warpgroups.js';
 import type { DeviceProfile, Extent, Product, TileSchedule } from '../model/types.js';
 import { lengthOf, rateOf } from './cost.js';
-import { ofWarpgroups, warpgroupTypeOf, whyNoWarpgroups } from './warpgroup-schedule.js';
+import { ofWarpgroups, unpaired, warpgroupTypeOf, whyNoWarpgroups } from './warpgroup-schedule.js';
 
 /**
  * Tiles of warpgroups over packed weights. Every block unpacks what it multiplies: the more rows it has the less there is to unpack, for as many
@@ -36,8 +36,7 @@ export function packedGroups(
   { device, tokens }: { readonly device: DeviceProfile; readonly tokens: number },
 ): TileSchedule | null {
   // blocks in pairs share tiles that the copy engine brings, not what is unpacked
-  const { pairs: _, ...rest } = planned;
-  const schedule: TileSchedule = { ...rest, ...TILES };
+  const schedule: TileSchedule = { ...unpaired(planned), ...TILES };
   const type = warpgroupTypeOf(work);
   const { multiprocessors: units } = device;
   if (!ofWarpgroups(planned) || !type || !units || whyNoWarpgroups(work, schedule) !== null) return null;

@@ -1,6 +1,6 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { noSchedule } from '../../codes/kernels.js';
-import { matrixText, SUBGROUP, type SubgroupMatrix, subgroupMatrix } from '../device/subgroup-matrices.js';
+import { matrixText, SUBGROUP, type SubgroupMatrix, withEitherSums } from '../device/subgroup-matrices.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
 import { BOX } from '../ir/warpgroups.js';
 import type {
@@ -14,7 +14,7 @@ import type {
 } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { VECTOR, wordBytes } from './vectors.js';
-import { ofWarpgroups } from './warpgroup-schedule.js';
+import { ofWarpgroups, unpaired } from './warpgroup-schedule.js';
 
 /** Lengths of a problem, by which a shape class is found. */
 export interface Problem {
@@ -130,18 +130,21 @@ function inFewestWaves(
     .reduce((best, one) => (time(one) < time(best) ? one : best), first);
 }
 
+/** Whether plans take rows of a schedule on request only. */
+export const onRequest = ({ subgroups, matrix }: TileSchedule): boolean =>
+  subgroups === true || matrix !== undefined;
+
 /**
  * A schedule in pairs where a device is through with it in as many waves as without. A pair loads the tiles that it shares from cache once:
  * of all that tiles of 128 x 256 load, a third less. What it costs are blocks whose tile lies beyond the matrix.
  */
 function pairedWhereFree(schedule: TileSchedule, device: DeviceProfile, problem: Problem): TileSchedule {
-  const { pairs, ...alone } = schedule;
-  if (!pairs) return schedule;
+  if (!schedule.pairs) return schedule;
   const { multiprocessors = 0 } = device;
   const [down, across] = [Math.ceil(problem.rows / schedule.BM), Math.ceil(problem.cols / schedule.BN)];
   const waves = (blocks: number, atOnce: number) => Math.ceil(blocks / atOnce);
   const paired = waves(Math.ceil(down / 2) * across, Math.floor(multiprocessors / 2));
-  return down > 1 && paired <= waves(down * across, multiprocessors) ? schedule : alone;
+  return down > 1 && paired <= waves(down * across, multiprocessors) ? schedule : unpaired(schedule);
 }
 
 /**
@@ -259,7 +262,7 @@ export const matrixRows = (
 /** Why subgroups do not multiply matrices. */
 function againstMatrices(schedule: TileSchedule, { features }: DeviceProfile, problem: Problem): string[] {
   const { BM, BN, BK, TM, TN, warps, stages, matrix } = schedule;
-  const both = [false, true].map((halfSums) => subgroupMatrix(matrix!, halfSums));
+  const both = withEitherSums(matrix!);
   const { type, rows, cols, inner } = both[0]!;
   const threads = warps * SUBGROUP;
   const sweep = (threads * VECTOR) / BN;
@@ -339,7 +342,7 @@ export function workgroupBytes(
 /** Workgroup memory of subgroups that multiply matrices, however operands are stored and whatever type sums have. */
 function matrixBytes(schedule: TileSchedule): number {
   const { BM, BN, BK, stages, matrix } = schedule;
-  const both = [false, true].map((halfSums) => subgroupMatrix(matrix!, halfSums));
+  const both = withEitherSums(matrix!);
   // rows of tiles begin in different banks: see tileShape
   const { type } = both[0]!;
   const pad = type === 'f32' ? 4 : 8;

@@ -17,6 +17,9 @@ export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: Tile
   stages > 1 &&
   splitK === 1;
 
+/** The schedule for blocks by themselves. */
+export const unpaired = ({ pairs: _, ...alone }: TileSchedule): TileSchedule => alone;
+
 /**
  * Why the matrix units of warpgroups (tier T2, sm_90a) cannot run a product with a schedule; null where they can. They take
  * operands of 16 bits whose rows begin at multiples of 16 bytes, in one launch for one adapter.
