@@ -1,7 +1,7 @@
 import { elementOf, UNIT_INNER, type UnitType } from '../ir/units.js';
 import type { Product, TileSchedule } from '../model/types.js';
+import { vectorWidth } from '../plan/padded-tiles.js';
 import { unpaired } from '../plan/warpgroup-schedule.js';
-import { vectorWidth } from './unit-tiles.js';
 
 /** In which type the matrix unit multiplies: the narrowest of the operands; null: float32 that is not rounded. */
 export function unitTypeOf({ segments, rounding }: Pick<Product, 'segments' | 'rounding'>): UnitType | null {

@@ -22,6 +22,7 @@ import {
   u32,
 } from '../ir/kir.js';
 import type { Extent, KernelDtype, Operand } from '../model/types.js';
+import { rowPad, vectorWidth } from '../plan/padded-tiles.js';
 import { VECTOR } from '../plan/vectors.js';
 import { coordinates, type OrientedView } from './parameters.js';
 import { QUAD } from './quads.js';
@@ -41,9 +42,6 @@ export interface TileShape {
    */
   readonly spread?: true;
 }
-
-/** Elements of 16 bytes. */
-export const vectorWidth = (elem: KernelDtype): number => (elem === 'f32' ? 4 : 8);
 
 /** The row in memory that has a place in a tile whose rows are spread. */
 export const rowAt = ({ height }: TileShape, place: U32): U32 =>
@@ -66,10 +64,7 @@ export function tileShape(
   elem: KernelDtype,
 ): TileShape {
   const [height, width] = transposed ? [cols, rows] : [rows, cols];
-  // 8 rows of 16 bytes fill all banks once; rows that threads read in single f32 need 4 or 8 elements between them
-  const innerInMemory = transposed !== rowsOuter;
-  const pad = elem === 'f32' && innerInMemory ? 4 : 8;
-  return { height, width, pitch: width + pad, transposed };
+  return { height, width, pitch: width + rowPad(elem, transposed !== rowsOuter), transposed };
 }
 
 export const tileElements = ({ height, pitch }: TileShape): number => height * pitch;

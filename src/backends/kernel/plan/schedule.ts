@@ -13,6 +13,7 @@ import type {
   TileSchedule,
 } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
+import { paddedElements } from './padded-tiles.js';
 import { VECTOR, wordBytes } from './vectors.js';
 import { ofWarpgroups, unpaired } from './warpgroup-schedule.js';
 
@@ -343,15 +344,13 @@ export function workgroupBytes(
 function matrixBytes(schedule: TileSchedule): number {
   const { BM, BN, BK, stages, matrix } = schedule;
   const both = withEitherSums(matrix!);
-  // rows of tiles begin in different banks: see tileShape
   const { type } = both[0]!;
-  const pad = type === 'f32' ? 4 : 8;
-  const tile = (outer: number) => Math.max(outer * (BK + pad), BK * (outer + 8));
+  const tiles = paddedElements(BM, BK, type) + paddedElements(BN, BK, type);
   const sums = both.map((one) => {
     const { result } = one;
     return matrixRows(schedule, one) * (BN + MATRIX_PAD[result]) * ELEMENT_BYTES[result];
   });
-  return stages * (tile(BM) + tile(BN)) * ELEMENT_BYTES[type] + Math.max(...sums);
+  return stages * tiles * ELEMENT_BYTES[type] + Math.max(...sums);
 }
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
