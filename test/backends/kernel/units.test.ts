@@ -2,11 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { scheduleOf } from '../../../src/backends/host/cuda/lower.js';
 import { blocksAtOnce } from '../../../src/backends/kernel/device/blocks.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { tileElements, tileShape } from '../../../src/backends/kernel/gen/unit-tiles.js';
 import type { ArrayDecl, Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
 import { elementOf, type UnitStmt, type UnitType } from '../../../src/backends/kernel/ir/units.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import type { Launch, Product } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { paddedElements } from '../../../src/backends/kernel/plan/padded-tiles.js';
 import { scheduleText } from '../../../src/backends/kernel/plan/schedule.js';
 import { launchBytes, sharedPlaces } from '../../../src/backends/kernel/print/cuda/shared-memory.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
@@ -181,6 +183,19 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     expect(ptx).toMatch(/cp\.async\.cg\.shared\.global/);
     expect(ptx).not.toMatch(/\.local/);
   });
+});
+
+test('plans have room for a tile stored either way, and no more', () => {
+  for (const elem of ['f32', 'f16', 'bf16'] as const)
+    for (const [outer, inner] of [
+      [128, 16],
+      [16, 32],
+    ] as const) {
+      const ways = [false, true].map((transposed) =>
+        tileElements(tileShape({ transposed }, outer, inner, true, elem)),
+      );
+      expect(paddedElements(outer, inner, elem)).toBe(Math.max(...ways));
+    }
 });
 
 test('results are stored in pairs where rows begin at even places, and only there', () => {

@@ -1,6 +1,6 @@
 import { elementOf, UNIT_INNER, type UnitType } from '../ir/units.js';
 import type { Product, TileSchedule } from '../model/types.js';
-import { vectorWidth } from '../plan/padded-tiles.js';
+import { paddedElements, vectorWidth } from '../plan/padded-tiles.js';
 import { unpaired } from '../plan/warpgroup-schedule.js';
 
 /** In which type the matrix unit multiplies: the narrowest of the operands; null: float32 that is not rounded. */
@@ -11,8 +11,9 @@ export function unitTypeOf({ segments, rounding }: Pick<Product, 'segments' | 'r
 
 /** Shared memory of the ring of a schedule, whichever way its tiles are stored. */
 export function unitBytes({ BM, BN, BK, stages }: TileSchedule, type: UnitType): number {
-  const tile = (outer: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
-  return (stages * 16 * (tile(BM) + tile(BN))) / vectorWidth(elementOf(type));
+  const elem = elementOf(type);
+  const tiles = paddedElements(BM, BK, elem) + paddedElements(BN, BK, elem);
+  return (stages * 16 * tiles) / vectorWidth(elem);
 }
 
 /**
