@@ -324,11 +324,39 @@ def check_files(folder, expect):
     expect("convert it" in refused(lambda: host.load(folder / "lotr3.safetensors")), "adapter file of another rank: refused")
 
 
+def check_graphs(folder, expect):
+    """Each graph loads all factors, and what a graph was given has not run: here calls run at once in graphs too."""
+    host, module, weights = emitted(folder)
+    x, factor, graph = inputs(Net(host, module, weights, False))[0], host.factors[0], 0
+    host._graph_now = lambda: graph
+    y_now = lambda: host(0, x)[0].detach().clone()
+
+    def sees_a_change():
+        """Whether y is another after a change that autograd does not see."""
+        before = y_now()
+        factor.data.mul_(1.5)
+        return not torch.equal(y_now(), before)
+
+    found = [sees_a_change()]
+    for graph in (1, 0):
+        before = y_now()
+        host.reload()
+        found += [torch.equal(y_now(), before), sees_a_change()]
+    expect(found == [False, True, False, True, False], f"graphs: each loads the factors once, {found}")
+    # two passes of one model, in graphs of their own
+    graph = 2
+    first = host(0, x)[0]
+    graph = 3
+    host(0, x)
+    expect(refused(first.sum().backward) is None, "graphs: a backward pass after the forward pass of another")
+
+
 def check_module(folder, expect):
     """Every use in float32 and bfloat16, over every form."""
     folder.mkdir(exist_ok=True)
     check_files(folder, expect)
     check_patched(folder, expect)
+    check_graphs(folder, expect)
     for dtype, form, method in (("f32", "split", "lotr"), ("bf16", "split", "lora"), ("f32", "merged", "lotr"), ("f32", "bordered", "lotr")):
         host, module, weights = emitted(folder, dtype, form, method)
         before = [factor.detach().clone() for factor in host.factors]

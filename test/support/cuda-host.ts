@@ -34,6 +34,9 @@ export type CudaCall =
   | readonly [kind: 'bind', name: string, data: ArrayLike<number>]
   /** the same calls with memory at odd addresses */
   | readonly [kind: 'unaligned', yes: boolean]
+  /** calls after it are captured; those after `captured` are not, and `replay` runs what was */
+  | readonly [kind: 'capture', graph: number]
+  | readonly [kind: 'captured' | 'replay']
   | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed' | 'merge' | 'unmerge']
   | readonly [kind: 'step', optimizer: string, numbers: readonly number[]]
   /** the next call of cuBLASLt is refused; those after it are not */
@@ -115,6 +118,12 @@ export function runLibrary(
       case 'bind':
         numbers.push(Float32Array.from(call[2]));
         return `bind(${JSON.stringify(call[1])}, ${call[2].length});`;
+      case 'capture':
+        return `shim_graph = ${call[1]}; shim_captured.clear();`;
+      case 'captured':
+        return 'shim_graph = 0;';
+      case 'replay':
+        return 'shim_replay();';
       case 'unaligned':
         return `shift = ${call[1] ? 8 : 16};`;
       case 'begin_adapter': {

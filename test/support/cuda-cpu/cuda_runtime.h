@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -47,6 +48,11 @@ inline bool shim_counts_only = false;
 // launches run when somebody looks, as on a device; otherwise at once
 inline bool shim_later = false;
 
+// The graph that launches are captured in, instead of running, and what was captured; 0: none. One runs as often as one likes.
+inline unsigned long long shim_graph = 0;
+inline std::vector<std::function<void()>> shim_captured;
+enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1 };
+
 // the current device, and the one that everything is to run on; -1: any
 inline int shim_device = 0, shim_home = -1;
 SHIM_CODE bool shim_away() { return shim_home >= 0 && shim_device != shim_home; }
@@ -54,7 +60,16 @@ SHIM_CODE bool shim_away() { return shim_home >= 0 && shim_device != shim_home; 
 SHIM_CODE const char *cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory" : "invalid argument";
 }
+SHIM_CODE cudaError_t cudaStreamGetCaptureInfo(cudaStream_t, cudaStreamCaptureStatus *status, unsigned long long *graph) {
+  *status = shim_graph == 0 ? cudaStreamCaptureStatusNone : cudaStreamCaptureStatusActive;
+  if (shim_graph != 0) *graph = shim_graph;
+  return cudaSuccess;
+}
+SHIM_CODE void shim_replay() {
+  for (const auto &again : shim_captured) again();
+}
 SHIM_CODE cudaError_t cudaMalloc(void **memory, size_t bytes) {
+  if (shim_graph != 0) return cudaErrorInvalidValue;
   if (shim_allocations_left == 0) return cudaErrorMemoryAllocation;
   if (shim_allocations_left > 0) shim_allocations_left--;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -73,8 +88,12 @@ SHIM_CODE cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFre
 SHIM_CODE cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
   if (shim_away()) return cudaErrorInvalidValue;
   shim_cleared += static_cast<long>(bytes);
-  shim::settle();
-  std::memset(to, value, bytes);
+  const auto set = [=] {
+    shim::settle();
+    std::memset(to, value, bytes);
+  };
+  if (shim_graph != 0) shim_captured.push_back(set);
+  else set();
   return cudaSuccess;
 }
 SHIM_CODE cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
@@ -146,6 +165,7 @@ static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncA
   return shim::allow(reinterpret_cast<const void *>(kernel), bytes);
 }
 SHIM_CODE cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  if (shim_graph != 0) return cudaErrorInvalidValue;
   shim::settle();
   return shim_away() ? cudaErrorInvalidValue : cudaSuccess;
 }
@@ -175,8 +195,15 @@ static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*k
   shim_launches++;
   shim_early += early;
   if (shim_counts_only) return cudaSuccess;
-  shim::queue({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); }, config->dynamicSmemBytes, early);
-  if (!shim_later) shim::settle();
+  const Index blocks = {grid.x, grid.y, grid.z};
+  const unsigned threads = config->blockDim.x;
+  const size_t bytes = config->dynamicSmemBytes;
+  const auto run = [=] {
+    shim::queue(blocks, threads, [=] { kernel(arguments...); }, bytes, early);
+    if (!shim_later) shim::settle();
+  };
+  if (shim_graph != 0) shim_captured.push_back(run);
+  else run();
   return cudaSuccess;
 }
 

@@ -28,6 +28,11 @@ static inline hipError_t hipMemcpy2DAsync(void *to, size_t pitch, const void *fr
 static inline hipError_t hipGetDevice(int *device) { return cudaGetDevice(device); }
 static inline hipError_t hipSetDevice(int device) { return cudaSetDevice(device); }
 static inline hipError_t hipStreamSynchronize(hipStream_t stream) { return cudaStreamSynchronize(stream); }
+typedef cudaStreamCaptureStatus hipStreamCaptureStatus;
+static const hipStreamCaptureStatus hipStreamCaptureStatusNone = cudaStreamCaptureStatusNone, hipStreamCaptureStatusActive = cudaStreamCaptureStatusActive;
+static inline hipError_t hipStreamGetCaptureInfo(hipStream_t stream, hipStreamCaptureStatus *status, unsigned long long *graph) {
+  return cudaStreamGetCaptureInfo(stream, status, graph);
+}
 static inline const char *hipGetErrorString(hipError_t error) { return cudaGetErrorString(error); }
 
 static std::map<const void *, std::function<hipError_t(const cudaLaunchConfig_t &, void **)>> shim_kernels;

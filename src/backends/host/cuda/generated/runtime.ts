@@ -128,6 +128,7 @@ struct lotrc_adapters : Queue {
 #endif
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what depends on the factors alone has to be computed again
+  unsigned long long graph = 0;     // the one that computes it since the last time; 0: it was computed at once
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that a region has written in this pass
   bool any_order = false;           // regions run backward in any order
 #if EMIT_LIBRARY
@@ -771,8 +772,30 @@ lotrc_status lotrc_changed(lotrc_adapters *a) {
   return LOTRC_OK;
 }
 
+// The number of the graph that calls are captured in; 0: they run at once.
+static cudaError_t graph_of(const lotrc_adapters *a, unsigned long long *graph) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  LOTRC_TRY(cudaStreamGetCaptureInfo(a->stream, &status, graph));
+  if (status != cudaStreamCaptureStatusActive) *graph = 0;
+  return cudaSuccess;
+}
+
+#if EMIT_TRAINING
+// Factors change between the runs of a graph: each graph computes what depends on them. What one was given has not run.
+#else
+// What a graph was given has not run.
+#endif
 static cudaError_t refresh(lotrc_adapters *a) {
-  if (a->stale) LOTRC_TRY(prologue(a));
+  unsigned long long graph = 0;
+  LOTRC_TRY(graph_of(a, &graph));
+#if EMIT_TRAINING
+  if (a->stale || graph != a->graph) {
+#else
+  if (a->stale || (a->graph != 0 && graph != a->graph)) {
+#endif
+    LOTRC_TRY(prologue(a));
+    a->graph = graph;
+  }
   a->stale = false;
   return cudaSuccess;
 }
@@ -954,9 +977,26 @@ lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
   return cuda(a, clear(a), "clearing gradients");
 }
 
+lotrc_status lotrc_graph(lotrc_adapters *a, uint64_t *number) {
+  const OnDevice on(a);
+  if (!a || !number) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  unsigned long long graph = 0;
+  const lotrc_status status = cuda(a, graph_of(a, &graph), "looking for a graph");
+  *number = graph;
+  return status;
+}
+
 #insert step_check
   const OnDevice on(a);
+#if EMIT_CORRECTIONS
+  // the launches of a step have its number in them
+  unsigned long long graph = 0;
+  cudaError_t error = graph_of(a, &graph);
+  if (error == cudaSuccess && graph != 0) return fail(a, LOTRC_BAD_ORDER, "a graph would take the same step each time: steps are not captured");
+  if (error == cudaSuccess) error = epilogue(a);
+#else
   cudaError_t error = epilogue(a);
+#endif
   if (error == cudaSuccess) {
 #insert step_update
     a->stale = true;
@@ -1021,6 +1061,11 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 /*
  * Queues all later calls on another stream of the same device. The library has scratch memory that all calls use: a stream must
  * wait for what the one before it was given. Calls that only launch can be captured in a graph, after the same calls have run once.
+#if EMIT_TRAINING
+ * Each graph computes what depends on the factors alone, whenever it runs.
+#else
+ * After factors have changed one call that is not captured must run before a graph does: it computes what depends on them alone.
+#endif
  */
 lotrc_status lotrc_set_stream(lotrc_adapters *adapters, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
@@ -1168,6 +1213,12 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 lotrc_status lotrc_gradients(lotrc_adapters *adapters);
 
 #insert step
+
+/*
+ * The number of the graph in which calls on the stream are captured, another for each, or 0 where they run at once: for callers that keep in
+ * mind what they have done, which a graph does again each time it runs.
+ */
+lotrc_status lotrc_graph(lotrc_adapters *adapters, uint64_t *number);
 
 /* Drops the gradients that were summed since the last step. */
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
