@@ -124,6 +124,7 @@ struct lotrc_adapters : Queue {
   uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what depends on the factors alone has to be computed again
+  unsigned long long graph = 0;     // the one that computes it since the last time; 0: it was computed at once
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that a region has written in this pass
   bool any_order = false;           // regions run backward in any order
   std::string message;
@@ -468,8 +469,22 @@ lotrc_status lotrc_changed(lotrc_adapters *a) {
   return LOTRC_OK;
 }
 
+// The number of the graph that calls are captured in; 0: they run at once.
+static cudaError_t graph_of(const lotrc_adapters *a, unsigned long long *graph) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  LOTRC_TRY(cudaStreamGetCaptureInfo(a->stream, &status, graph));
+  if (status != cudaStreamCaptureStatusActive) *graph = 0;
+  return cudaSuccess;
+}
+
+// Factors change between the runs of a graph: each graph computes what depends on them. What one was given has not run.
 static cudaError_t refresh(lotrc_adapters *a) {
-  if (a->stale) LOTRC_TRY(prologue(a));
+  unsigned long long graph = 0;
+  LOTRC_TRY(graph_of(a, &graph));
+  if (a->stale || graph != a->graph) {
+    LOTRC_TRY(prologue(a));
+    a->graph = graph;
+  }
   a->stale = false;
   return cudaSuccess;
 }
@@ -612,6 +627,15 @@ lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
   return cuda(a, clear(a), "clearing gradients");
 }
 
+lotrc_status lotrc_graph(lotrc_adapters *a, uint64_t *number) {
+  const OnDevice on(a);
+  if (!a || !number) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  unsigned long long graph = 0;
+  const lotrc_status status = cuda(a, graph_of(a, &graph), "looking for a graph");
+  *number = graph;
+  return status;
+}
+
 lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
   if (!a || !n) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const bool valid = n->learning_rate >= 0 && n->epsilon > 0 && n->weight_decay >= 0 && n->beta1 >= 0 && n->beta1 < 1 &&
@@ -619,7 +643,11 @@ lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
   if (!valid || !std::isfinite(n->learning_rate + n->epsilon + n->weight_decay))
     return fail(a, LOTRC_BAD_ARGUMENT, "not the numbers of an AdamW step");
   const OnDevice on(a);
-  cudaError_t error = epilogue(a);
+  // the launches of a step have its number in them
+  unsigned long long graph = 0;
+  cudaError_t error = graph_of(a, &graph);
+  if (error == cudaSuccess && graph != 0) return fail(a, LOTRC_BAD_ORDER, "a graph would take the same step each time: steps are not captured");
+  if (error == cudaSuccess) error = epilogue(a);
   if (error == cudaSuccess) {
     const double t = static_cast<double>(++a->steps);
     error = update(a, *n, static_cast<float>(1 - std::pow(n->beta1, t)), static_cast<float>(1 - std::pow(n->beta2, t)));

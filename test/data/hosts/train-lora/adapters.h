@@ -53,6 +53,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 /*
  * Queues all later calls on another stream of the same device. The library has scratch memory that all calls use: a stream must
  * wait for what the one before it was given. Calls that only launch can be captured in a graph, after the same calls have run once.
+ * Each graph computes what depends on the factors alone, whenever it runs.
  */
 lotrc_status lotrc_set_stream(lotrc_adapters *adapters, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
@@ -129,6 +130,12 @@ lotrc_status lotrc_gradients(lotrc_adapters *adapters);
 
 /* One AdamW step on all factors that are trained, with their gradients finished first and cleared afterwards. */
 lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
+
+/*
+ * The number of the graph in which calls on the stream are captured, another for each, or 0 where they run at once: for callers that keep in
+ * mind what they have done, which a graph does again each time it runs.
+ */
+lotrc_status lotrc_graph(lotrc_adapters *adapters, uint64_t *number);
 
 /* Drops the gradients that were summed since the last step. */
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);

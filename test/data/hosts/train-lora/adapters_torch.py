@@ -157,6 +157,8 @@ class Adapters(torch.nn.Module):
             for name, ((_, _, rows, columns, _), *_) in FACTORS.items()
         )
         self._loaded = {}
+        # the graph that loads them, each time it runs; 0: they were loaded at once
+        self._graph = 0
         # names of the factors that nothing has given yet
         self._missing = set(FACTORS)
         # metadata and tensors of the adapter file that was loaded
@@ -362,26 +364,37 @@ class Adapters(torch.nn.Module):
         """Loads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
+    def _graph_now(self):
+        """The number of the graph that calls are captured in; 0: they run at once."""
+        if self._device.type != "cuda" or not torch.cuda.is_current_stream_capturing():
+            return 0
+        number = ctypes.c_uint64()
+        with self._guard():
+            self._enter()
+            self._check(self._library.lotrc_graph(self._handle, ctypes.byref(number)))
+        return number.value
+
     def _token_now(self, names):
         """A token of the factors as they are now, loaded."""
         if torch.compiler.is_compiling():
             return torch.ops.lotrc.factors(list(self.factors), self._number) if self._whole is None else self._whole
-        same = all(self._loaded.get(name, _NEVER)[:2] == _state(self.factors[NUMBERS[name]]) for name in names)
+        same = self._graph_now() == self._graph
+        same = same and all(self._loaded.get(name, _NEVER)[:2] == _state(self.factors[NUMBERS[name]]) for name in names)
         flows = self._token is not None and (self._token.requires_grad or not torch.is_grad_enabled())
         if not same or not flows:
             self._token = torch.ops.lotrc.factors(list(self.factors), self._number)
         return self._token
 
     def _load(self, factors):
-        """Copies factors that have changed into the buffers, and gives the number of that."""
-        changed = [
-            (name, factor) for name, factor in zip(FACTORS, factors) if self._loaded.get(name, _NEVER)[:2] != _state(factor)
-        ]
-        if changed:
+        """Copies factors that have changed into the buffers, and gives the number of that. Each graph copies all, as they are when it runs."""
+        graph, pairs = self._graph_now(), list(zip(FACTORS, factors))
+        changed = [(name, factor) for name, factor in pairs if self._loaded.get(name, _NEVER)[:2] != _state(factor)]
+        loading = changed if graph == self._graph else pairs
+        if loading:
             with self._guard(), torch.no_grad():
                 self._enter()
                 parts, sources = [], []
-                for name, factor in changed:
+                for name, factor in loading:
                     for place in FACTORS[name]:
                         parts.append(self._part(*place))
                         sources.append(factor.detach().reshape(parts[-1].shape))
@@ -390,7 +403,8 @@ class Adapters(torch.nn.Module):
                 # few launches for many factors
                 torch._foreach_copy_(parts, sources)
                 self._check(self._library.lotrc_changed(self._handle))
-            self._generation += 1
+            self._graph = graph
+        self._generation += bool(changed)
         return self._generation
 
     def _empty(self, buffer, rows):
