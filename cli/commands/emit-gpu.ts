@@ -112,17 +112,16 @@ export async function emitGpuCommand(
   }
   const emitted: EmitOptions = { architectures: architecturesOf(options, device), halfSums, optimizer };
   for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
-  const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
+  const emissions = await Promise.all(planned.map((plan) => backEnd.emit(plan, emitted)));
+  const plans = emissions.map(({ plan }) => plan);
   for (const plan of plans)
     if (shape && !launchesOf(plan).some(({ schedule }) => schedule.matrix))
       run.reporter.report([noMatricesTaken({ shape, tokens: plan.tokens })]);
-  const texts = await Promise.all(
-    plans.map(async (plan) => explainPlan(plan) + ((await backEnd.beside?.(plan, emitted)) ?? '')),
-  );
+  const texts = emissions.map(({ plan, beside }) => explainPlan(plan) + (beside?.() ?? ''));
   if (!options.explain) {
     const [plan] = plans;
     const segmented = options.segments ? await backEnd.segments!(() => loadModel(path), plan!) : null;
-    const files = await backEnd.emit(plan!, emitted);
+    const files = await emissions[0]!.files();
     const inputs = [path, file, options.device].filter((one) => one !== undefined);
     writeHost(
       [...files, ...(segmented ? [segmented.module] : []), { path: 'plan.txt', text: texts[0]! }],

@@ -3,7 +3,7 @@ import type { Model } from '../ir/model.js';
 import type { OptimizerKind } from '../train/optimizers/index.js';
 import { CUDA } from './host/cuda/back-end.js';
 import { HIP } from './host/hip/back-end.js';
-import type { EmittedFile } from './host/shared/emitted.js';
+import type { Emission } from './host/shared/emitted.js';
 import { WEBGPU } from './host/webgpu/back-end.js';
 import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
@@ -44,15 +44,11 @@ export interface BackEnd {
   readonly records?: true;
   /** why it cannot emit a plan; empty when it can. Kernels are verified when they are made. */
   check(plan: KernelPlan, options: EmitOptions): readonly Diagnostic[];
-  /** the plan with the schedules that its kernels have */
-  lower(plan: KernelPlan, options: EmitOptions): Promise<KernelPlan>;
-  /** what the plan does not have of what is emitted, for readers: it ends the text of a plan */
-  beside?(plan: KernelPlan, options: EmitOptions): Promise<string>;
-  /** the files of a plan that was checked; kernels are in the folder `kernels` */
-  emit(plan: KernelPlan, options: EmitOptions): Promise<readonly EmittedFile[]>;
+  /** what it makes of a plan that was checked */
+  emit(plan: KernelPlan, options: EmitOptions): Promise<Emission>;
   /**
-   * With the flag `segments`: the rest of the model, cut at the layers of a plan for serving, and what runs it with the files of `emit`.
-   * `open` reads the model afresh.
+   * With the flag `segments`: the rest of the model, cut at the layers of a plan for serving as it is emitted, and what runs it with the
+   * files of `emit`. `open` reads the model afresh.
    */
   segments?(open: () => Model, plan: KernelPlan): Promise<SegmentedModel>;
 }

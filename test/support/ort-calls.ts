@@ -1,5 +1,4 @@
 import { type AdapterSpec, effectiveScale, shapeOfFactor } from '../../src/adapter/description.js';
-import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { DeviceProfile, KernelDtype, UnitRounding } from '../../src/backends/kernel/model/types.js';
@@ -19,6 +18,7 @@ import { defineGradient, gradientHints } from '../../src/passes/adapters/gradien
 import { stemOf } from '../../src/passes/adapters/to-functions.js';
 import { rewrite } from '../../src/rewrite.js';
 import { profile } from './devices.js';
+import { cudaHost } from './emitted-files.js';
 import { values } from './kernel-cases.js';
 import type { Feed } from './ort-op.js';
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
-import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { Graph, Model } from '../../../src/ir/model.js';
@@ -8,6 +7,7 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { compiled, cppFlags, hasCompiler, runProgram } from '../../support/compilers.js';
 import { profile } from '../../support/devices.js';
+import { cudaHost } from '../../support/emitted-files.js';
 import { floats } from '../../support/layers.js';
 
 /** Inputs, outputs and layers of what reads one x in a block of Llama: queries are wider than keys and values. */

@@ -3,7 +3,6 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { VERA } from '../../../src/adapter/methods/vera.js';
-import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf, regionRow, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
 import type { KernelDtype, KernelPlan, UnitRounding } from '../../../src/backends/kernel/model/types.js';
@@ -12,6 +11,7 @@ import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, ofEachKind, runLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
+import { cudaHost } from '../../support/emitted-files.js';
 import { allOrFirst, EVERYTHING, everySecond } from '../../support/everything.js';
 import {
   contraction,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { contractionOf } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
+import { cudaHost } from '../../support/emitted-files.js';
 
 /** What a library for so many blocks of a transformer has: query, key and value read one x, the rest one each. */
 function written(blocks: number, factors: 2 | 3, purpose: 'train' | 'serve') {

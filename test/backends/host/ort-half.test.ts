@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
-import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
+import { cudaEmission } from '../../../src/backends/host/cuda/cuda.js';
 import { callsInstead } from '../../../src/backends/host/ort/library.js';
-import { operatorsText } from '../../../src/backends/host/ort/operators.js';
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
 import type { DeviceProfile } from '../../../src/backends/kernel/model/types.js';
@@ -331,7 +330,7 @@ test('a plan says which tiles the operators have, and why warpgroups do not run 
   const text = (one: Case, architectures: readonly string[], device = profile('h100', 'cuda')) => {
     const { tokens, dtype } = one;
     const plan = choose(contract(layerModel(one)), { device, tokens, purpose: 'train', dtype });
-    return operatorsText(loweredPlan(plan, architectures), architectures);
+    return cudaEmission(plan, architectures, 'adamw').beside();
   };
   expect(text(GROUPED, BOTH)).toMatch(
     /LoTRLinear, 72x104, rank 5 stored as 8\n.*y = x W \+ P L': 128x.* 12 warps, in pairs; without warpgroups .*\n.*dx = .*without warpgroups/,

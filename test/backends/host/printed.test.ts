@@ -4,7 +4,6 @@ import { describe, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
-import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { OPERATORS_CU } from '../../../src/backends/host/ort/generated/runtime.js';
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
@@ -14,6 +13,7 @@ import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { profile } from '../../support/devices.js';
 import { differences } from '../../support/diff.js';
+import { cudaHost } from '../../support/emitted-files.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { contraction, type Layers } from '../../support/host-layers.js';
 

@@ -270,7 +270,7 @@ describe('which launches begin early', () => {
       ['reduce_0', 'releases', ''],
       ['reduce_1', 'releases', ''],
     ]);
-    expect(overlapText(plan)).toMatchInlineSnapshot(`
+    expect(overlapText(plan, early)).toMatchInlineSnapshot(`
       "
       on devices with warpgroups these launches begin before the one before them has ended (no prediction counts that)
         adds the parts of P = x R: 2 of 2
@@ -286,7 +286,7 @@ describe('which launches begin early', () => {
     const { plan, bare } = planned(LORA, 'serve', 300);
     const { early, kernels } = overlapsOf(plan, bare, new Map());
     expect(early.size).toBe(0);
-    expect(overlapText(planned(LORA, 'serve', 300, 'sm_80').plan)).toBe('');
+    expect(overlapText(plan, early)).toBe('');
     expect([...kernels.values()].some(({ kernel }) => kernel.releases || kernel.settles)).toBe(false);
   });
 

@@ -10,7 +10,9 @@ export const EXAMPLE: BackEnd = {
   devices: [EXAMPLE_DEVICE],
   flags: [],
   check: (plan) => forOtherDevice(plan, EXAMPLE),
-  lower: async (plan) => plan,
-  emit: async (plan) =>
-    launchesOf(plan).map(({ name, does }) => ({ path: `kernels/${name}.txt`, text: `${does}\n` })),
+  emit: async (plan) => ({
+    plan,
+    files: () =>
+      launchesOf(plan).map(({ name, does }) => ({ path: `kernels/${name}.txt`, text: `${does}\n` })),
+  }),
 };

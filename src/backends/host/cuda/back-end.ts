@@ -10,17 +10,8 @@ export const CUDA: BackEnd = {
   devices: CUDA_DEVICES,
   flags: ['maxRank', 'arch', 'tf32', 'tf32x3'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, CUDA), ...noSteps(optimizer)],
-  async lower(plan, { architectures }) {
-    const { loweredPlan } = await import('./lower.js');
-    return loweredPlan(plan, architectures);
-  },
-  async beside(plan, { architectures }) {
-    const { overlapText } = await import('./overlap.js');
-    const { operatorsText } = await import('../ort/operators.js');
-    return overlapText(plan) + operatorsText(plan, architectures);
-  },
   async emit(plan, { architectures, optimizer }) {
-    const { cudaHost } = await import('./cuda.js');
-    return cudaHost(plan, architectures, { optimizer });
+    const { cudaEmission } = await import('./cuda.js');
+    return cudaEmission(plan, architectures, optimizer);
   },
 };

@@ -1,6 +1,7 @@
-import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
+import type { ElementwiseDef } from '../../../train/optimizers/define.js';
+import type { OptimizerKind } from '../../../train/optimizers/index.js';
 import { leastOf } from '../../kernel/device/cuda-devices.js';
-import type { KernelPlan } from '../../kernel/model/types.js';
+import type { DeviceProfile, KernelPlan } from '../../kernel/model/types.js';
 import { LAUNCHES, LAUNCHES_TEXT, overlaps } from '../../kernel/print/cuda/launches.js';
 import {
   EIGHT_NUMBERS,
@@ -15,16 +16,16 @@ import {
 } from '../../kernel/print/cuda/matrix-units.js';
 import { printCuda } from '../../kernel/print/cuda/print.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
-import { ortOperators } from '../ort/operators.js';
-import type { EmittedFile } from '../shared/emitted.js';
+import { type OperatorFiles, operatorFiles, operatorsOf, operatorsText } from '../ort/operators.js';
+import { type Emission, type EmittedFile, once } from '../shared/emitted.js';
 import { distinct, PLACED, requireSound } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
-import { kernelsOf } from '../shared/tables.js';
+import { kernelsOf, launchesOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { libraryHeader } from './header.js';
 import { loweredPlan } from './lower.js';
-import { overlapsOf } from './overlap.js';
+import { overlapsOf, overlapText } from './overlap.js';
 import { propertiesOf } from './properties.js';
 import { cmakeText } from './rows.js';
 import { sourceText } from './source.js';
@@ -39,25 +40,52 @@ import { twinsOf } from './warpgroups.js';
  * architectures, products of 16-bit operands that warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of
  * that kind use. `optimizer`: what a step does. Throws LOTR6101 to LOTR6105 for a kernel that cannot be made.
  */
-export function cudaHost(
-  plan: KernelPlan,
-  architectures: readonly string[],
-  { optimizer: kind = DEFAULT_OPTIMIZER.kind }: { readonly optimizer?: OptimizerKind } = {},
-): readonly EmittedFile[] {
-  const optimizer = stepOptimizer(kind);
-  const least = leastOf(plan.device, architectures);
+export function cudaEmission(plan: KernelPlan, architectures: readonly string[], optimizer: OptimizerKind) {
   const lowered = loweredPlan(plan, architectures);
-  const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
+  const least = leastOf(plan.device, architectures);
+  const kernels = once(() => libraryKernels(lowered));
+  const operators = once(() => operatorsOf(lowered, least, architectures));
+  return {
+    plan: lowered,
+    beside: () => {
+      // without warpgroups no launch begins early, and no kernel has to be made to see it
+      const overlap = launchesOf(lowered).some(({ warpgroups }) => warpgroups);
+      return (overlap ? overlapText(lowered, kernels().early) : '') + operatorsText(operators());
+    },
+    files: () =>
+      cudaFiles(
+        lowered,
+        architectures,
+        least,
+        kernels(),
+        operatorFiles(operators()),
+        stepOptimizer(optimizer),
+      ),
+  } satisfies Emission;
+}
+
+/** The kernels of a library by the names of their launches, those for warpgroups that take their place, and which launches begin early. */
+function libraryKernels(lowered: KernelPlan) {
   const twins = twinsOf(lowered);
-  const { early, kernels } = overlapsOf(lowered, kernelsOf(lowered, PLACED.byPointer), twins);
+  return { twins, ...overlapsOf(lowered, kernelsOf(lowered, PLACED.byPointer), twins) };
+}
+
+function cudaFiles(
+  lowered: KernelPlan,
+  architectures: readonly string[],
+  least: DeviceProfile,
+  { kernels, twins, early }: ReturnType<typeof libraryKernels>,
+  operators: OperatorFiles,
+  optimizer: ElementwiseDef,
+): readonly EmittedFile[] {
+  const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const grouped = distinct(twins.values());
   for (const [kernels, device] of [
     [all, least],
-    [grouped, plan.device],
+    [grouped, lowered.device],
   ] as const)
     requireSound(kernels, device);
-  const operators = ortOperators(lowered, least, architectures);
   return [
     { path: 'adapters.h', text: libraryHeader(lowered, kernels, optimizer) },
     {
@@ -68,7 +96,9 @@ export function cudaHost(
       path: 'CMakeLists.txt',
       text: cmakeText(all, grouped, operators, architectures, propertiesOf(lowered, false).library),
     },
-    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered, optimizer) }] : []),
+    ...(lowered.purpose === 'train'
+      ? [{ path: 'adapters_torch.py', text: torchText(lowered, optimizer) }]
+      : []),
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),

@@ -1,9 +1,8 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
 import { isPackedOperand } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
-import { type BoundKernel, PLACED } from '../shared/kernels.js';
-import { kernelsOf, launchesOf } from '../shared/tables.js';
-import { twinsOf } from './warpgroups.js';
+import type { BoundKernel } from '../shared/kernels.js';
+import { launchesOf } from '../shared/tables.js';
 
 /**
  * Launches that may begin before the launch before them has ended (programmatic dependent launch, sm_90 and newer). The launches of
@@ -54,10 +53,7 @@ export function overlapsOf(plan: KernelPlan, kernels: Kernels, twins: Kernels): 
 }
 
 /** The launches of a lowered plan that begin early, for readers of the plan; empty where none does. */
-export function overlapText(plan: KernelPlan): string {
-  // without warpgroups none does, and no kernel has to be made to see it
-  if (!launchesOf(plan).some(({ warpgroups }) => warpgroups)) return '';
-  const { early } = overlapsOf(plan, kernelsOf(plan, PLACED.byPointer), twinsOf(plan));
+export function overlapText(plan: KernelPlan, early: Overlaps['early']): string {
   if (early.size === 0) return '';
   const counts = new Map<string, { early: number; all: number }>();
   for (const { name, does } of launchesOf(plan)) {

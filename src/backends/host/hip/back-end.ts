@@ -10,12 +10,8 @@ export const HIP: BackEnd = {
   devices: HIP_DEVICES,
   flags: ['maxRank', 'arch'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, HIP), ...noSteps(optimizer)],
-  async lower(plan) {
-    const { loweredForHip } = await import('./lower.js');
-    return loweredForHip(plan);
-  },
   async emit(plan, { architectures, optimizer }) {
-    const { hipHost } = await import('./hip.js');
-    return hipHost(plan, architectures, { optimizer });
+    const { hipEmission } = await import('./hip.js');
+    return hipEmission(plan, architectures, optimizer);
   },
 };

@@ -1,10 +1,11 @@
-import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
+import type { ElementwiseDef } from '../../../train/optimizers/define.js';
+import type { OptimizerKind } from '../../../train/optimizers/index.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { inHip } from '../../kernel/print/hip/names.js';
 import { HIP_HEADERS, printHip } from '../../kernel/print/hip/print.js';
 import { libraryHeader } from '../cuda/header.js';
 import { sourceText } from '../cuda/source.js';
-import type { EmittedFile } from '../shared/emitted.js';
+import type { Emission, EmittedFile } from '../shared/emitted.js';
 import { distinct, PLACED, requireSound } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
@@ -18,17 +19,23 @@ import { loweredForHip } from './lower.js';
  * training, adapters_torch.py. `architectures` as clang spells them: gfx942. All products have float32 sums on ordinary lanes. `optimizer`: what a
  * step does. Throws LOTR6101 to LOTR6105 for a kernel that cannot be made.
  */
-export function hipHost(
-  plan: KernelPlan,
-  architectures: readonly string[],
-  { optimizer: kind = DEFAULT_OPTIMIZER.kind }: { readonly optimizer?: OptimizerKind } = {},
-): readonly EmittedFile[] {
-  const optimizer = stepOptimizer(kind);
+export function hipEmission(plan: KernelPlan, architectures: readonly string[], optimizer: OptimizerKind) {
   const lowered = loweredForHip(plan);
+  return {
+    plan: lowered,
+    files: () => hipFiles(lowered, architectures, stepOptimizer(optimizer)),
+  } satisfies Emission;
+}
+
+function hipFiles(
+  lowered: KernelPlan,
+  architectures: readonly string[],
+  optimizer: ElementwiseDef,
+): readonly EmittedFile[] {
   const kernels = kernelsOf(lowered, PLACED.byPointer);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
-  requireSound(all, plan.device);
+  requireSound(all, lowered.device);
   const source = sourceText(
     lowered,
     kernels,
@@ -42,7 +49,9 @@ export function hipHost(
     { path: 'adapters.h', text: inHip(libraryHeader(lowered, kernels, optimizer)) },
     { path: 'adapters.hip', text: inHip(source, 'kernels/') },
     { path: 'CMakeLists.txt', text: hipCmake(all, architectures) },
-    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered, optimizer) }] : []),
+    ...(lowered.purpose === 'train'
+      ? [{ path: 'adapters_torch.py', text: torchText(lowered, optimizer) }]
+      : []),
     ...Object.entries(HIP_HEADERS).map(([name, text]) => ({ path: `kernels/${name}`, text })),
     ...printed,
   ];

@@ -1,5 +1,4 @@
 import { tokenScale } from '../../../adapter/kernel-form.js';
-import { leastOf } from '../../kernel/device/cuda-devices.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { DeviceProfile, KernelPlan, Operand } from '../../kernel/model/types.js';
 import { tilesText } from '../../kernel/plan/explain.js';
@@ -43,6 +42,20 @@ export interface OperatorFiles {
   readonly library: boolean;
 }
 
+/** The operators of a lowered plan: what each kind of layer launches, with the kernels. */
+export interface Operators extends ReturnType<typeof kindSteps> {
+  readonly plan: KernelPlan;
+  readonly least: DeviceProfile;
+  readonly architectures: readonly string[];
+}
+
+/** Kernels run on `least` too. */
+export const operatorsOf = (
+  plan: KernelPlan,
+  least: DeviceProfile,
+  architectures: readonly string[],
+): Operators => ({ plan, least, architectures, ...kindSteps(plan, least, architectures) });
+
 /**
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
  * lotrc::Adapter_lora, each also as _gemm and _nobias, and with _half where the plan is in float16 or bfloat16), for the layers of
@@ -53,12 +66,7 @@ export interface OperatorFiles {
  * these instead of the functions' bodies; others run the bodies. For many rows cuBLASLt multiplies instead, where that is predicted to take less time. Kernels run on `least` too; with sm_90a among the architectures,
  * products that warpgroups take have a second kernel. None for packed weights; no files where there are no others.
  */
-export function ortOperators(
-  plan: KernelPlan,
-  least: DeviceProfile,
-  architectures: readonly string[],
-): OperatorFiles {
-  const { kinds, steps, gradients } = kindSteps(plan, least, architectures);
+export function operatorFiles({ plan, least, kinds, steps, gradients }: Operators): OperatorFiles {
   if (kinds.length === 0) return { files: [], grouped: [], library: false };
   const { dtype } = plan;
   const training = plan.purpose === 'train';
@@ -173,9 +181,7 @@ function kindSteps(plan: KernelPlan, least: DeviceProfile, architectures: readon
 }
 
 /** The products of the operators that read W: with which tiles, and why warpgroups do not run them where a device has some. */
-export function operatorsText(plan: KernelPlan, architectures: readonly string[]): string {
-  const least = leastOf(plan.device, architectures);
-  const { kinds, steps, gradients } = kindSteps(plan, least, architectures);
+export function operatorsText({ architectures, kinds, steps, gradients }: Operators): string {
   if (kinds.length === 0) return '';
   const lines = kinds.flatMap(({ stem, in: inn, out, own, rank, transposed }, index) => {
     const products = [steps[index]!.layer, ...(gradients[index] ? [gradients[index].dx] : [])];

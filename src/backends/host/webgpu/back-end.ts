@@ -14,13 +14,11 @@ export const WEBGPU: BackEnd = {
   flags: ['subgroups', 'subgroupMatrix', 'segments', 'accumulate', 'maxRank'],
   records: true,
   check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
-  async lower(plan, { halfSums }) {
+  async emit(plan, { halfSums, optimizer }) {
     const { loweredWgsl } = await import('./lower.js');
-    return loweredWgsl(plan, { halfSums });
-  },
-  async emit(plan, { optimizer }) {
-    const { webgpuHost } = await import('./webgpu.js');
-    return webgpuHost(plan, optimizer);
+    const lowered = loweredWgsl(plan, { halfSums });
+    const files = async () => (await import('./webgpu.js')).webgpuHost(lowered, optimizer);
+    return { plan: lowered, files };
   },
   async segments(open, plan) {
     const { segmentedModel } = await import('./segments/segments.js');
