@@ -103,21 +103,6 @@ export interface SiteUseRow {
   readonly transposed: boolean;
 }
 
-/**
- * What two adapter files agree in where the factors of one serve the layers of the other: sum, scale, seed and the ranks of groups, as JSON.
- * Code that lotrc emits for one of them compares it.
- */
-export const describePlans = (plans: readonly PlanRow[]): string =>
-  JSON.stringify(
-    plans.map(({ spec: { delta, scale, scaling }, seed, groups }) => [
-      delta,
-      scale,
-      scaling,
-      seed,
-      ...groups.map(({ rank }) => rank),
-    ]),
-  );
-
 /** The version of a plan: the oldest one that says everything in it. */
 export function planVersion(plans: readonly PlanRow[], weights: readonly WeightRow[]): SavedPlan['version'] {
   if (

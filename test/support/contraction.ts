@@ -108,7 +108,7 @@ export function contractionOf(sketch: Sketch): AdaptedLayers {
         members.map((id) => ({ layer: layer(id, `x${input}`), input })),
       ),
     ),
-    description: '[]',
+    description: [],
     skipped: [],
   };
 }

@@ -56,7 +56,7 @@ describe('what follows a layer', () => {
     const { layer, groups, regions } = layerWith(tail);
     expect(layer).toMatchObject({ bias, activation });
     const { buffers } = choose(
-      { dtype: 'f32', groups, regions, skipped: [], description: '[]' },
+      { dtype: 'f32', groups, regions, skipped: [], description: [] },
       { device: profile('webgpu-laptop', 'webgpu'), tokens: 5, purpose: activation ? 'serve' : 'train' },
     );
     const values = buffers.flatMap(({ name, value }) => (/^[xy]_/.test(name) ? [`${name[0]} ${value}`] : []));

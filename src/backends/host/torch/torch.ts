@@ -123,8 +123,8 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
     ),
     '# layers that read one x together; a weight stored "oi" is (out, in)',
     ...table('REGIONS', regions),
-    '# what the adapters of the model compute: files of others do not fit',
-    `DESCRIPTION = ${literal(plan.description)}`,
+    '# what adapter files for the model agree in, where each row of their plans says it ("*": each entry of a list), and what',
+    ...table('AGREED', plan.description),
   ];
   return runtimeText(
     ADAPTERS_TORCH_PY,

@@ -1,13 +1,8 @@
+import { agreementsOf } from '../../../adapter/agreement.js';
 import { type AdapterSpec, effectiveScale, shapeOfFactor } from '../../../adapter/description.js';
 import { type KernelForm, kernelForm } from '../../../adapter/kernel-form.js';
 import { factorNames, groupOf, planFactors } from '../../../adapter/plan-factors.js';
-import {
-  describePlans,
-  type GroupRow,
-  type PlanRow,
-  type SiteRow,
-  type SiteUseRow,
-} from '../../../adapter/saved-plan.js';
+import type { GroupRow, PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
 import { operandsOf } from '../../../adapter/terms.js';
 import { fail } from '../../../ir/diagnostics.js';
 import type { Model, Node, Value } from '../../../ir/model.js';
@@ -87,7 +82,7 @@ export function contract(
   const inputs = new Map<Value, number>();
   for (const { x } of layers) if (!inputs.has(x)) inputs.set(x, inputs.size);
   const entries = layers.map(({ layer, x }) => ({ layer, input: inputs.get(x)! }));
-  return { description: describePlans(plan.plans), dtype, groups, regions: regionsOf(entries), skipped };
+  return { description: agreementsOf(plan.plans), dtype, groups, regions: regionsOf(entries), skipped };
 }
 
 function groupRow(

@@ -1,3 +1,4 @@
+import type { Agreement } from '../../../adapter/agreement.js';
 import type { Share } from '../../../adapter/description.js';
 import type { FormSide, KernelForm } from '../../../adapter/kernel-form.js';
 import type { CodeTable } from '../../../ir/ops/core/code-tables.js';
@@ -112,8 +113,8 @@ export interface Skipped {
 }
 
 export interface AdaptedLayers {
-  /** what adapter files for them agree in: `describePlans` */
-  readonly description: string;
+  /** what adapter files for them agree in */
+  readonly description: readonly Agreement[];
   /** type in which the layers compute */
   readonly dtype: KernelDtype;
   readonly groups: readonly Group[];

@@ -1,3 +1,4 @@
+import type { Agreement } from '../../../adapter/agreement.js';
 import type { CodeTable } from '../../../ir/ops/core/code-tables.js';
 import type { SubgroupShape } from '../device/subgroup-matrices.js';
 import type { Group, LayerRegion, Skipped } from './layers.js';
@@ -467,8 +468,8 @@ export interface Merging {
 }
 
 export interface KernelPlan {
-  /** what adapter files for its layers agree in: `describePlans` */
-  readonly description: string;
+  /** what adapter files for its layers agree in */
+  readonly description: readonly Agreement[];
   readonly device: DeviceProfile;
   readonly dtype: KernelDtype;
   /** of float32 in products over tokens; absent: none */

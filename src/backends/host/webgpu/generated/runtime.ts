@@ -666,7 +666,7 @@ import {
   type RegionIndex,
   WEIGHTS,
 } from './plan.js';
-import { DESCRIPTION, INPUTS, OUTPUTS, SEGMENTS, type Segment, TRAINED, WEIGHTS_FILE } from './segments.js';
+import { AGREED, INPUTS, OUTPUTS, SEGMENTS, type Segment, TRAINED, WEIGHTS_FILE } from './segments.js';
 // #else
 //- /** The whole model: segments in ONNX Runtime Web, and between them the kernels of index.ts. Written by lotrc. */
 //- import {
@@ -738,7 +738,7 @@ export interface Model {
   readonly adapters: Adapters;
   /**
    * Uses an adapter file (.safetensors) of lotrc from the next run on; null: none, and the model computes what its base does. Throws
-   * for a file of other layers, ranks, scales or seeds.
+   * for a file of another method, rank, scale or seed, and says which.
    */
   use(file: ArrayBuffer | Uint8Array | null): void;
   /** Runs the model. Outputs lie in memory, all else stays on the device. */
@@ -913,38 +913,32 @@ function switchedOff(): Record<string, Float32Array<ArrayBuffer>> {
 function fitting(file: Uint8Array): Record<string, Float32Array<ArrayBuffer>> {
   const { tensors, metadata } = tensorsIn(file, 'the adapter');
   const remedy = 'convert it: lotrc convert ADAPTER OUT --model MODEL';
-  if (descriptionOf(metadata['lotrc.adapters']) !== DESCRIPTION) {
-    throw new Error(\`the adapter has another method, rank, scale or seed than the model: \${remedy}\`);
+  const others = othersThan(metadata['lotrc.adapters']);
+  if (others.length > 0) {
+    throw new Error(\`the adapter has another \${others.join(' and ')} than the model: \${remedy}\`);
   }
   const missing = TRAINED.find((name) => !Object.hasOwn(tensors, name));
   if (missing !== undefined) throw new Error(\`the adapter has no factor \${missing}: \${remedy}\`);
   return tensors;
 }
 
-interface PlanLike {
-  readonly plans: readonly {
-    readonly spec: { readonly delta: unknown; readonly scale: unknown; readonly scaling: unknown };
-    readonly seed: unknown;
-    readonly groups: readonly { readonly rank: unknown }[];
-  }[];
+/** In what the plan of an adapter file does not agree with the model: in everything where there is none. */
+function othersThan(plan: string | undefined): readonly string[] {
+  const saysSame = ({ at, is }: (typeof AGREED)[number]): boolean => {
+    try {
+      const { plans } = JSON.parse(plan ?? '') as { readonly plans: readonly unknown[] };
+      return JSON.stringify(plans.map((row) => at.map((path) => said(row, path)))) === JSON.stringify(is);
+    } catch {
+      return false;
+    }
+  };
+  return AGREED.filter((one) => !saysSame(one)).map(({ name }) => name);
 }
 
-/** What the plan in an adapter file says of its factors, as DESCRIPTION has it; null where there is none. */
-function descriptionOf(plan: string | undefined): string | null {
-  try {
-    const { plans } = JSON.parse(plan ?? '') as PlanLike;
-    return JSON.stringify(
-      plans.map(({ spec: { delta, scale, scaling }, seed, groups }) => [
-        delta,
-        scale,
-        scaling,
-        seed,
-        ...groups.map(({ rank }) => rank),
-      ]),
-    );
-  } catch {
-    return null;
-  }
+function said(value: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return value;
+  if (key === '*') return (value as readonly unknown[]).map((one) => said(one, rest));
+  return said((value as Readonly<Record<string, unknown>>)[key], rest);
 }
 
 const bytesOf = (given: ArrayBuffer | Uint8Array): Uint8Array =>
@@ -1538,10 +1532,17 @@ export declare const SEGMENTS: readonly Segment[];
 export declare const INPUTS: readonly string[];
 export declare const OUTPUTS: readonly string[];
 export declare const TRAINED: readonly string[];
-export declare const DESCRIPTION: string;
+export declare const AGREED: readonly Agreement[];
 export declare const WEIGHTS_FILE: string;
 
 // #endif
+/** Something that the plan of an adapter file says: where each of its rows says it (\`*\`: each entry of a list), and what. */
+interface Agreement {
+  readonly name: string;
+  readonly at: readonly (readonly string[])[];
+  readonly is: readonly (readonly unknown[])[];
+}
+
 /** A part of the model, which a session of its own computes. */
 export interface Segment {
   /** an ONNX model; null where there is nothing to compute */

@@ -8,10 +8,17 @@ export declare const SEGMENTS: readonly Segment[];
 export declare const INPUTS: readonly string[];
 export declare const OUTPUTS: readonly string[];
 export declare const TRAINED: readonly string[];
-export declare const DESCRIPTION: string;
+export declare const AGREED: readonly Agreement[];
 export declare const WEIGHTS_FILE: string;
 
 // #endif
+/** Something that the plan of an adapter file says: where each of its rows says it (`*`: each entry of a list), and what. */
+interface Agreement {
+  readonly name: string;
+  readonly at: readonly (readonly string[])[];
+  readonly is: readonly (readonly unknown[])[];
+}
+
 /** A part of the model, which a session of its own computes. */
 export interface Segment {
   /** an ONNX model; null where there is nothing to compute */

@@ -30,8 +30,8 @@ export function modelModule({ plan, weightsPath, inputs, outputs, rows }: ModelF
     table('OUTPUTS', 'readonly string[]', outputs),
     '/** Factors that an adapter file has. */',
     table('TRAINED', 'readonly string[]', [...new Set(trained)]),
-    '/** What the adapters of the model compute: files of others do not fit. */',
-    table('DESCRIPTION', 'string', plan.description),
+    '/** What adapter files for the model agree in: others do not fit. */',
+    table('AGREED', 'readonly Agreement[]', plan.description as unknown as TableValue),
     table('WEIGHTS_FILE', 'string', weightsPath),
   ];
   const packed = plan.buffers.some(({ dtype }) => dtype === 'u8');
