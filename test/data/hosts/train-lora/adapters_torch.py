@@ -73,8 +73,13 @@ LR_MULTIPLIERS = {
 REGIONS = [
     {"x": "x_0", "y": ["y_0"], "dy": ["dy_0"], "dx": "dx_0", "kept": "P_0", "scale": 0.3333333333333333, "layers": [{"name": "o", "weight": "o.weight", "stored": "oi", "bias": None, "factors": ["lora/o/A", "lora/o/B"]}], "factors": ["lora/o/A", "lora/o/B"]},
 ]
-# what the adapters of the model compute: files of others do not fit
-DESCRIPTION = "[[\"ir,ro->io\",1,\"rank\",0,3]]"
+# what adapter files for the model agree in, where each row of their plans says it ("*": each entry of a list), and what
+AGREED = [
+    {"name": "method", "at": [["spec", "delta"]], "is": [["ir,ro->io"]]},
+    {"name": "rank", "at": [["groups", "*", "rank"]], "is": [[[3]]]},
+    {"name": "scale", "at": [["spec", "scale"], ["spec", "scaling"]], "is": [[1, "rank"]]},
+    {"name": "seed", "at": [["seed"]], "is": [[0]]},
+]
 
 # number of each factor
 NUMBERS = {name: number for number, name in enumerate(FACTORS)}
@@ -93,15 +98,23 @@ def _type(name):
     return getattr(torch, TYPES.get(name, "float32"))
 
 
-def _described(plan):
-    """What the plan in an adapter file says of its factors, as DESCRIPTION has it; None where there is none."""
-    try:
-        return [
-            [*(row["spec"][key] for key in ("delta", "scale", "scaling")), row["seed"], *(group["rank"] for group in row["groups"])]
-            for row in json.loads(plan)["plans"]
-        ]
-    except (KeyError, TypeError, ValueError):
-        return None
+def _said(value, path):
+    if not path:
+        return value
+    key, *rest = path
+    return [_said(one, rest) for one in value] if key == "*" else _said(value[key], rest)
+
+
+def _others(plan):
+    """In what the plan of an adapter file does not agree with the library: in everything where there is none."""
+
+    def same(row):
+        try:
+            return [[_said(one, path) for path in row["at"]] for one in json.loads(plan)["plans"]] == row["is"]
+        except (KeyError, TypeError, ValueError):
+            return False
+
+    return [row["name"] for row in AGREED if not same(row)]
 
 
 def _extents(shape):
@@ -258,9 +271,10 @@ class Adapters(torch.nn.Module):
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        if _described(metadata.get("lotrc.adapters")) != json.loads(DESCRIPTION):
+        others = _others(metadata.get("lotrc.adapters"))
+        if others:
             raise ValueError(
-                f"{path} is not an adapter of the method, rank, scale and seed of this library: convert it with lotrc convert, or emit "
+                f"{path} has another {' and '.join(others)} than the adapters of this library: convert it with lotrc convert, or emit "
                 "the library from the model that lotrc apply makes of it"
             )
         absent = [name for name in FACTORS if name not in FROZEN and name not in tensors]
