@@ -2,7 +2,7 @@ import type { Carry, ShareRule } from '../options/words.js';
 import { type AdapterSpec, type Init, wrapOf } from './description.js';
 import { deltaTerm, spansResult } from './terms.js';
 
-/** The plan that is saved in a rewritten file and in adapter files. */
+/** The plan that is saved in a rewritten file and in adapter files. In what two files must agree: agreement.ts. */
 
 export type { Carry, ShareRule };
 export type Lowering = 'fold' | 'token' | 'dense';
