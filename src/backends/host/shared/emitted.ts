@@ -7,7 +7,7 @@ export interface EmittedFile {
   readonly text: string;
 }
 
-/** What a back end makes of a plan. Nothing is made before it is asked for, and what its parts share once. */
+/** What a back end makes of a plan. Everything is made when first used, and what its parts share once. */
 export interface Emission {
   /** the plan with the schedules that its kernels have */
   readonly plan: KernelPlan;
@@ -17,7 +17,7 @@ export interface Emission {
   readonly files: () => readonly EmittedFile[] | Promise<readonly EmittedFile[]>;
 }
 
-/** What is made when it is asked for, once. */
+/** What is made when first used, and once. */
 export function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => {
