@@ -84,7 +84,8 @@ export function compiled(name: Compiler, files: readonly EmittedFile[], args: re
   if (!args.includes(SHIM)) return made(name, files, args);
   // what is compiled in the same way
   const way = args.filter((word) => /^-(std=|O|f)/.test(word));
-  const program = [...args, shimFor(way)];
+  const folder = declared();
+  const program = [...args.map((word) => word.replace(import.meta.dirname, folder)), shimFor(way)];
   // compiled headers cost as much as ten programs save
   const often = EVERYTHING || !way.includes('-fsanitize=undefined');
   return made(name, files, often ? ['-include', headersFor(way), ...program] : program);
@@ -105,7 +106,8 @@ function shimFor(way: readonly string[]): string {
 /** Path of a header next to which lies what g++ makes of all headers that replace CUDA's. */
 function headersFor(way: readonly string[]): string {
   const file = { path: 'first.h', text: '#include <cuda_runtime.h>\n' };
-  const { path } = made('g++', [file], ['-x', 'c++-header', ...way, '-I', SHIM, file.path], '.gch');
+  const folder = join(declared(), 'cuda-cpu');
+  const { path } = made('g++', [file], ['-x', 'c++-header', ...way, '-I', folder, file.path], '.gch');
   const header = path.slice(0, -'.gch'.length);
   if (!existsSync(header)) writeFileSync(header, file.text);
   return header;
@@ -202,9 +204,9 @@ export function runProgram(
   }
 }
 
-let shim: string | undefined;
+let shim: readonly EmittedFile[] | undefined;
 /** The headers on which every result may depend. */
-function headers(): string {
+function headers(): readonly EmittedFile[] {
   shim ??= (readdirSync(join(import.meta.dirname), { recursive: true, encoding: 'utf8' }) as string[])
     .filter((path) => path.endsWith('.h'))
     .sort()
@@ -214,10 +216,39 @@ function headers(): string {
         /^cuda-(?:cpu|shim)/.test(path) && /^(?:alignas\(.*?\) )?static [^(\n]*[;=].*/m.exec(text);
       if (twice)
         throw new Error(`${path}: programs and the object would each have one (once.h): ${twice[0]}`);
-      return `${path}\n${text}`;
-    })
-    .join('\n');
+      return { path, text };
+    });
   return shim;
+}
+
+/** A function of SHIM_CODE: a body ends on the line on which it begins, or with the next line that begins with a brace. */
+const SHIM_FUNCTION = /^((?:\[\[noreturn\]\] )?SHIM_CODE [^{;]*?) \{(?:.*\}|.*\n[\s\S]*?\n\})$/gm;
+
+/**
+ * Folder of the headers as programs read them: with declarations for the functions of the object (once.h), on the same lines.
+ * To read and instantiate their bodies again is a third of what a program costs.
+ */
+function declared(): string {
+  const hash = createHash('sha256').update(JSON.stringify(headers())).digest('hex');
+  const folder = join(CACHE, `headers-${hash.slice(0, 40)}`);
+  if (existsSync(folder)) return folder;
+  const own = `${folder}.${randomUUID()}`;
+  for (const { path, text } of headers()) {
+    mkdirSync(dirname(join(own, path)), { recursive: true });
+    writeFileSync(
+      join(own, path),
+      text.replace(
+        SHIM_FUNCTION,
+        (all, head: string) => `${head};${all.slice(head.length).replace(/[^\n]/g, '')}`,
+      ),
+    );
+  }
+  try {
+    renameSync(own, folder);
+  } catch {
+    rmSync(own, { recursive: true }); // another process made the same meanwhile
+  }
+  return folder;
 }
 
 /** Removes results that nothing has used for some days. */

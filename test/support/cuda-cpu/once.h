@@ -1,5 +1,6 @@
-// What these headers define is compiled once for all programs (compilers.ts). A program has the bodies of SHIM_CODE to inline and does not
-// emit them, and sees only the names of SHIM_STATE, whose types are costly to emit; both are in the object compiled with SHIM_OBJECT.
+// What these headers define is compiled once for all programs (compilers.ts). A program has declarations of SHIM_CODE without the bodies,
+// which compilers.ts leaves out, and sees only the names of SHIM_STATE, whose types are costly to emit; both are in the object compiled with
+// SHIM_OBJECT.
 // Every other variable is `inline`: there is one of each. A `static` one would be two, that of the program and that of the object.
 #pragma once
 #if defined(SHIM_OBJECT)
@@ -8,6 +9,6 @@
 #elif defined(__CUDACC__)
 #define SHIM_CODE inline  // nvcc reads some of these headers, and nothing of it runs
 #else
-#define SHIM_CODE inline __attribute__((gnu_inline))
+#define SHIM_CODE extern
 #define SHIM_STATE extern
 #endif
