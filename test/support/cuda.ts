@@ -49,6 +49,8 @@ export interface CompiledKernel extends Occurrences {
   /** bytes spilled to memory */
   readonly spills: number;
   readonly sharedBytes: number;
+  /** fences of registers that ptxas has put between products of warpgroups */
+  readonly injected: number;
   /** what ptxas made of its main loop; null where it has none */
   readonly loop: MainLoop | null;
 }
@@ -79,6 +81,7 @@ export function compileCuda(kernels: readonly Kernel[], arch: string): readonly 
         registers: number(/Used (\d+) registers/),
         spills: number(/(\d+) bytes spill stores/),
         sharedBytes: number(/(\d+) bytes smem/),
+        injected: said.match(new RegExp(`warpgroup.arrive is injected.*'${kernel}'`, 'g'))?.length ?? 0,
       };
     });
 }

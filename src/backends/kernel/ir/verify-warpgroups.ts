@@ -31,6 +31,8 @@ export interface WarpgroupScope {
 }
 
 const RULE = 'warpgroup';
+/** Registers of a multiprocessor; a thread has a multiple of 8. */
+const REGISTERS = 65536;
 /** Most rows of a box, and most results of a warpgroup along a row. */
 const MOST = 256;
 const ALIGNED = 8;
@@ -39,6 +41,8 @@ const ALIGNED = 8;
  * Rules of warpgroups:
  *  - one ring, made ready where all threads execute it, of a shape that the hardware multiplies, with a warpgroup for every
  *    WARPGROUP_ROWS rows and one more;
+ *  - registers that warpgroups take are those that others release, of what ptxas gives each thread of a block that has a multiprocessor to
+ *    itself: a warpgroup waits for ever for more;
  *  - the first warpgroup feeds, the others drain, both the same tiles in the same order: otherwise one of them waits
  *    for ever; sums are read after `drained`;
  *  - what launches before may still run is waited for once, before the last tiles are fed: results, which are stored after
@@ -103,9 +107,19 @@ export function verifyGroup(stmt: WarpgroupStmt, scope: WarpgroupScope): void {
 /** Rules of a kernel as a whole: every tile that is fed is drained. */
 export function verifyRoles(
   { threads, first, rest }: Extract<Stmt, { s: 'roles' }>,
-  scope: Pick<WarpgroupScope, 'broken' | 'uniformFlow' | 'role'>,
+  scope: Pick<WarpgroupScope, 'kernel' | 'broken' | 'uniformFlow' | 'role'>,
 ): void {
   if (scope.role !== 'all' || !scope.uniformFlow) scope.broken(RULE, 'roles inside of something else');
+  const all = scope.kernel.workgroup[0];
+  const given = Math.floor(REGISTERS / all / 8) * 8;
+  const taken = [first, rest].map((body) => {
+    const [change] = body.flatMap((stmt) => (stmt.s === 'registers' ? [stmt] : []));
+    if (change && change.more !== change.count > given)
+      scope.broken(RULE, `${change.count} registers are not ${change.more ? 'more' : 'fewer'} than ${given}`);
+    return change?.count ?? given;
+  }) as [number, number];
+  if (taken[0] * threads + taken[1] * (all - threads) > given * all)
+    scope.broken(RULE, `${taken.join(' and ')} registers of a thread are more than ${given} for each`);
   if (threads % WARPGROUP !== 0) scope.broken(RULE, `${threads} threads are not a multiple of a warpgroup`);
   const within = (body: readonly Stmt[]): readonly Stmt[] =>
     body.flatMap((stmt) => (stmt.s === 'each' ? stmt.body : [stmt]));

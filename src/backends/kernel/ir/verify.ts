@@ -170,6 +170,7 @@ class Verifier {
 
   #roles(stmt: Extract<Stmt, { s: 'roles' }>): void {
     verifyRoles(stmt, {
+      kernel: this.kernel,
       uniformFlow: this.#uniformFlow,
       role: this.#role,
       broken: (rule, where) => this.#broken(rule, where),

@@ -681,29 +681,34 @@ struct Ring {
     settled = true;
   }
 
-  // Adds the products of the same tiles to the 64 x COLS results of a warpgroup.
+  // Adds the products of the same tiles to the 64 x COLS results of a warpgroup. Between the products of a tile there is no branch, where
+  // ptxas would put another fence of their registers.
   template <bool TRANSPOSED_A, bool TRANSPOSED_B>
   LOTRC_INSIDE void drain(float (&acc)[COLS / 2], unsigned inner) {
-    for (unsigned k = 0; k < inner; k += 64) {
-      await(&full[stage], round);
-      const unsigned char *at_a = tiles + stage * (A_BYTES + B_BYTES), *at_b = at_a + A_BYTES;
-      at_a += (threadIdx.x / 128 - 1) * BOX_BYTES;
-      begin_products();
+    for (unsigned k = 0; k + 64 <= inner; k += 64) multiply<TRANSPOSED_A, TRANSPOSED_B>(acc, 64);
+    // the rest of a last tile is zeros
+    if (inner % 64 != 0) multiply<TRANSPOSED_A, TRANSPOSED_B>(acc, inner % 64);
+  }
+
+  template <bool TRANSPOSED_A, bool TRANSPOSED_B>
+  LOTRC_INSIDE void multiply(float (&acc)[COLS / 2], unsigned length) {
+    await(&full[stage], round);
+    const unsigned char *at_a = tiles + stage * (A_BYTES + B_BYTES), *at_b = at_a + A_BYTES;
+    at_a += (threadIdx.x / 128 - 1) * BOX_BYTES;
+    begin_products();
 #pragma unroll
-      for (unsigned step = 0; step < 64; step += 16) {
-        // the rest of a last tile is zeros
-        if (inner % 64 != 0 && k + step >= inner) break;
-        const uint64_t a = TRANSPOSED_A ? tile_at(at_a + step * 128, BOX_BYTES) : tile_at(at_a + step * 2, 0);
-        const uint64_t b = TRANSPOSED_B ? tile_at(at_b + step * 2, 0) : tile_at(at_b + step * 128, BOX_BYTES);
-        Multiply<T, COLS>::template add<TRANSPOSED_A, !TRANSPOSED_B>(acc, a, b);
-      }
-      commit_products();
-      // the products of the tile before have ended then, and it may be overwritten
-      await_products<1>();
-      release();
-      busy = static_cast<int>(stage);
-      next();
+    for (unsigned step = 0; step < 64; step += 16) {
+      if (step >= length) break;
+      const uint64_t a = TRANSPOSED_A ? tile_at(at_a + step * 128, BOX_BYTES) : tile_at(at_a + step * 2, 0);
+      const uint64_t b = TRANSPOSED_B ? tile_at(at_b + step * 2, 0) : tile_at(at_b + step * 128, BOX_BYTES);
+      Multiply<T, COLS>::template add<TRANSPOSED_A, !TRANSPOSED_B>(acc, a, b);
     }
+    commit_products();
+    // the products of the tile before have ended then, and it may be overwritten
+    await_products<1>();
+    release();
+    busy = static_cast<int>(stage);
+    next();
   }
 
   LOTRC_INSIDE void release() {
