@@ -186,7 +186,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     'compiles all products over tokens of a plan within the budget, %s',
     { timeout: 300_000 },
     (type) => {
-      // all of them in one type is enough; outside of CI y of the first layer, and dx of an input. A last tile is no whole one
+      // all of them in one type is enough; outside of CI y of the first layer, and dx of an input. The last tile of each is shorter
       const all = planned(type, 1000);
       // y of every layer, and dx of both inputs
       expect(all.length).toBe(4 + 2);
