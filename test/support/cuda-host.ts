@@ -57,10 +57,28 @@ export function ofEachKind(sources: readonly string[]): readonly string[] {
   return [...new Map(sources.map((path) => [path.replace(/_?\d+\.cu$/, ''), path])).values()];
 }
 
+/** Sources of a library by what they include: a source with one kernel compiles by itself if it does with those that include the same. */
+function withEqualIncludes(
+  files: readonly EmittedFile[],
+  sources: readonly string[],
+): readonly (readonly string[])[] {
+  const groups = new Map<string, string[]>();
+  for (const path of sources) {
+    const { text } = files.find((file) => file.path === path)!;
+    const kernel = /^(?:(?:#include.*|\/\/.*|)\n)*extern "C" __global__ [^{]*\{\n(?: .*\n|\n)*\}\n$/.test(
+      text,
+    );
+    const key = kernel ? [...text.matchAll(/^#include.*$/gm)].join('\n') : path;
+    groups.set(key, [...(groups.get(key) ?? []), path]);
+  }
+  return [...groups.values()];
+}
+
 /**
  * Compiles sources of a library as one with all warnings as errors, calls of cuBLASLt against the stand-in: in CI for all
- * architectures, and `apart` one source of each kind by itself too, as far as PTX, which needs all that it includes in a third of the
- * time; otherwise for the first. Throws with what nvcc says.
+ * architectures, and `apart` one source of each kind without what it does not include too, as far as PTX, which needs all that it includes
+ * in a third of the time; otherwise for the first. Kernels are compiled as they are for users, and optimised, by tests of their own
+ * (compileCuda); here they are not, which takes half the time. Throws with what nvcc says.
  */
 export function compileLibrary(
   files: readonly EmittedFile[],
@@ -68,16 +86,24 @@ export function compileLibrary(
   archs: readonly [string, ...string[]],
   apart = false,
 ): void {
-  const all = { path: 'all.cu', text: sources.map((path) => `#include "${path}"\n`).join('') };
-  const compile = (source: string, kind: readonly string[]) => {
-    const flags = [...kind, '-DLOTRC_SM90A', '-Werror', 'all-warnings', '-I', join(SHIM, 'blas')];
-    compiled('nvcc', [...files, all], [...flags, source]);
+  const compile = (some: readonly string[], kind: readonly string[]) => {
+    const all = { path: 'all.cu', text: some.map((path) => `#include "${path}"\n`).join('') };
+    const flags = [
+      '--Ofast-compile=max',
+      '-DLOTRC_SM90A',
+      '-Werror',
+      'all-warnings',
+      '-I',
+      join(SHIM, 'blas'),
+    ];
+    compiled('nvcc', [...files, all], [...kind, ...flags, all.path]);
   };
   const virtual = (arch: string) => arch.replace('sm', 'compute');
   const targets = allOrFirst(archs).map((arch) => `-gencode=arch=${virtual(arch)},code=${arch}`);
-  compile(all.path, ['-c', '-Xcompiler', '-Wall,-Wextra,-Werror', ...targets]);
+  compile(sources, ['-c', '-Xcompiler', '-Wall,-Wextra,-Werror', ...targets]);
   if (EVERYTHING && apart)
-    for (const source of ofEachKind(sources)) compile(source, ['-ptx', `-arch=${virtual(archs[0])}`]);
+    for (const some of withEqualIncludes(files, ofEachKind(sources)))
+      compile(some, ['-ptx', `-arch=${virtual(archs[0])}`]);
 }
 
 /**
