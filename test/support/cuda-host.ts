@@ -41,7 +41,16 @@ export type CudaCall =
   | readonly [kind: 'step', optimizer: string, numbers: readonly number[]]
   /** the next call of cuBLASLt is refused; those after it are not */
   | readonly [kind: 'refuse', status: string]
-  | readonly [kind: 'row', name: string];
+  | readonly [kind: 'row', name: string]
+  /** keeps the state of the optimizer, and these factors: a name and how many numbers */
+  | readonly [kind: 'keep', factors: readonly (readonly [name: string, count: number])[]]
+  /** another library in the place of this one, with what was kept */
+  | readonly [kind: 'renew']
+  /** four bytes are a number */
+  | readonly [kind: 'get_state', bytes: number, as: string]
+  | readonly [kind: 'set_state', bytes: Uint8Array]
+  /** the number of a fault in a library that has several */
+  | readonly [kind: 'fault', number: number];
 
 /** What is read: a name for it, and how many numbers. */
 type Named = readonly [as: string, count: number];
@@ -51,6 +60,28 @@ export interface CudaAnswer {
   readonly messages: readonly string[];
   readonly reads: Readonly<Record<string, Float32Array>>;
 }
+
+/** What a run that goes on in another library takes with it. */
+const KEEPING = [
+  'static std::vector<char> state;',
+  'static std::vector<std::pair<const char *, std::vector<float>>> factors;',
+  'static void keep(std::vector<std::pair<const char *, std::vector<float>>> of) {',
+  '  size_t bytes = 0;',
+  '  check(lotrc_state_bytes(a, &bytes));',
+  '  state.resize(bytes);',
+  '  check(lotrc_get_state(a, state.data(), bytes));',
+  '  factors = std::move(of);',
+  '  for (auto &[name, v] : factors) check(lotrc_get(a, name, v.data(), v.size()));',
+  '}',
+  'static void renew(uint32_t tokens) {',
+  '  lotrc_destroy(a);',
+  '  shim_device = shim_home;',
+  '  check(lotrc_create(&a, tokens, nullptr));',
+  '  shim_device = 0;',
+  '  for (const auto &[name, v] : factors) check(lotrc_set(a, name, v.data(), v.size()));',
+  '  check(lotrc_set_state(a, state.data(), state.size()));',
+  '}',
+];
 
 /** One source of each kind: the others have other names and lengths in the same text, and include the same. */
 export function ofEachKind(sources: readonly string[]): readonly string[] {
@@ -169,6 +200,21 @@ export function runLibrary(
         return `cublas_calls_left = 0; cublas_failure = ${call[1]};`;
       case 'row':
         return `{ size_t width = 0, stride = 0; check(lotrc_row(a, ${JSON.stringify(call[1])}, &width, &stride)); std::printf("%zu of %zu\\n", width, stride); }`;
+      case 'keep':
+        return `keep({${call[1].map(([name, count]) => `{${JSON.stringify(name)}, std::vector<float>(${count})}`).join(', ')}});`;
+      case 'renew':
+        return `renew(${tokens});`;
+      case 'get_state':
+        reads.push({ as: call[2], count: call[1] / 4 });
+        return `{ std::vector<float> v(${call[1] / 4}); check(lotrc_get_state(a, v.data(), 4 * v.size())); store(v); }`;
+      case 'set_state': {
+        const whole = new Uint8Array(4 * Math.ceil(call[1].length / 4));
+        whole.set(call[1]);
+        numbers.push(new Float32Array(whole.buffer));
+        return `{ auto v = load(${whole.length / 4}); check(lotrc_set_state(a, v.data(), ${call[1].length})); }`;
+      }
+      case 'fault':
+        return `FAULT = ${call[1]};`;
       case 'forward':
       case 'backward':
         return `check(lotrc_${call[0]}(a, ${call[1]}));`;
@@ -229,6 +275,7 @@ export function runLibrary(
     '  if (status != LOTRC_OK) std::printf("%d: %s\\n", status, lotrc_message(a));',
     ...(library ? ['  cublas_calls_left = -1;'] : []),
     '}',
+    ...(calls.some(([kind]) => kind === 'keep') ? KEEPING : []),
     ...(calls.some(([kind]) => kind.endsWith('_at') || kind === 'bind')
       ? [...(training ? [] : ['#define SERVING']), readFileSync(CALLER, 'utf8')]
       : ['static void give_back() {}']),

@@ -1,10 +1,14 @@
-/** A GPUDevice that computes nothing: it records the calls. */
+/** A GPUDevice that computes nothing: it records the calls, and buffers hold what is written to them. */
 
 interface Buffer {
   readonly label: string;
   readonly size: number;
+  /** what was written to it */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   destroyed: boolean;
   destroy(): void;
+  mapAsync(): Promise<void>;
+  getMappedRange(): ArrayBuffer;
 }
 interface Layout {
   readonly entries: readonly unknown[];
@@ -53,7 +57,14 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
     return value;
   };
   const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
-  const encoder = { beginComputePass: () => pass, clearBuffer() {}, finish: () => ({}) };
+  const encoder = {
+    beginComputePass: () => pass,
+    clearBuffer() {},
+    copyBufferToBuffer(from: Buffer, first: number, to: Buffer, at: number, size: number) {
+      to.bytes.set(from.bytes.subarray(first, first + size), at);
+    },
+    finish: () => ({}),
+  };
   let lose: (why: { readonly reason: string; readonly message: string }) => void = () => {};
   const device = {
     lost: new Promise<{ readonly reason: string; readonly message: string }>((resolve) => {
@@ -62,7 +73,16 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
     limits,
     features: new Set(features),
     queue: {
-      writeBuffer({ label }: Buffer, offset: number, data: ArrayBufferView & ArrayLike<number>) {
+      writeBuffer(
+        { label, bytes }: Buffer,
+        offset: number,
+        data: ArrayBufferView & ArrayLike<number> & { readonly BYTES_PER_ELEMENT?: number },
+        from = 0,
+        count = data.length - from,
+      ) {
+        const { buffer, byteOffset, BYTES_PER_ELEMENT = 1 } = data;
+        const begin = byteOffset + from * BYTES_PER_ELEMENT;
+        bytes.set(new Uint8Array(buffer, begin, count * BYTES_PER_ELEMENT), offset);
         made.written.push({ label, offset, data });
       },
       submit() {
@@ -73,10 +93,13 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
       const buffer: Buffer = {
         label,
         size,
+        bytes: new Uint8Array(size),
         destroyed: false,
         destroy() {
           buffer.destroyed = true;
         },
+        mapAsync: async () => {},
+        getMappedRange: () => buffer.bytes.buffer,
       };
       return kept(made.buffers, buffer);
     },

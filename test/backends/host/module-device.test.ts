@@ -1,8 +1,13 @@
 import { beforeAll, expect, test } from 'vitest';
 import { STEP_KINDS, stepOptimizer } from '../../../src/backends/host/shared/optimizer.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { readSafetensorsFrom } from '../../../src/ir/files/safetensors-format.js';
+import { MemorySource } from '../../../src/ir/onnx/source.js';
+import { toF32 } from '../../../src/ir/values.js';
 import { type EmittedModule, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
+import { values } from '../../support/kernel-cases.js';
+import { type StateTensor, stateOf, stateTensors, withoutLast } from '../../support/optimizer-state.js';
 import { recordingDevice } from '../../support/recording-device.js';
 
 let train: EmittedModule;
@@ -130,8 +135,19 @@ test('destroy frees every buffer, and calls say so afterwards', async () => {
   for (const [name, ...values] of calls)
     expect(() => call(name, ...values), name).toThrowError('are destroyed');
   await expect(call('read', 'x_0')).rejects.toThrowError('are destroyed');
+  await expect(call('readState')).rejects.toThrowError('are destroyed');
+  expect(() => call('writeState', new Uint8Array(8))).toThrowError('are destroyed');
   expect(new Set(Object.keys(host))).toEqual(
-    new Set(['tokens', 'buffers', 'read', 'readAdapter', 'destroy', ...calls.map(([name]) => name)]),
+    new Set([
+      'tokens',
+      'buffers',
+      'read',
+      'readAdapter',
+      'readState',
+      'writeState',
+      'destroy',
+      ...calls.map(([name]) => name),
+    ]),
   );
   expect(() => call('destroy')).not.toThrow();
 });
@@ -209,6 +225,68 @@ test.each(STEP_KINDS)(
     // the struct of the kernels has room for them, in whole words of 16 bytes
     expect(module.STEPS![0]!.kernel.uniformBytes).toBe(4 * data.length);
     expect(numbers.size).toBe(16 * Math.ceil(data.length / 4));
+  },
+);
+
+test.each(STEP_KINDS)(
+  '%s: the state that is written is read again, and the next step is its next',
+  async (kind) => {
+    const plan = hostPlans()['train, lotr, sums in parts']!;
+    const module = kind === 'adamw' ? train : await loadModule(webgpuHost(plan, kind)[0]!.text);
+    const { device, made } = recordingDevice();
+    const host = await module.createAdapters(device, { tokens: 5 });
+    const readState = host.readState as () => Promise<Uint8Array<ArrayBuffer>>;
+    const writeState = host.writeState as (state: ArrayBuffer | Uint8Array) => void;
+    const numbers = ({ name, rows, cols }: StateTensor) => values(rows * cols, name.length + rows);
+    const [cold, state] = [stateOf(plan, kind, 0, () => []), stateOf(plan, kind, 1234, numbers)];
+    const zeros = stateOf(plan, kind, 0, ({ rows, cols }) => new Float32Array(rows * cols));
+    expect(await readState()).toEqual(zeros);
+    // where the steps of each factor have them, in order
+    writeState(state);
+    const written = made.buffers.filter(({ label }) => /_moment\d$/.test(label));
+    expect(written.length).toBe(module.STEPS!.length * stepOptimizer(kind).slots.length);
+    for (const { label, bytes } of written)
+      expect(
+        bytes.some((byte) => byte !== 0),
+        label,
+      ).toBe(true);
+    expect(await readState()).toEqual(state);
+    // from a view into other bytes, and from a whole buffer
+    writeState(Uint8Array.of(0, 0, 0, ...zeros).subarray(3));
+    expect(await readState()).toEqual(zeros);
+    writeState(state.buffer);
+    (host.step as (hyper: object) => void)({ learningRate: 1 });
+    const { data } = made.written.find(({ label }) => label === 'step')!;
+    if (kind === 'adamw') expect(data[5]).toBe(Math.fround(1 - Math.fround(0.9) ** 1235));
+    expect(await readState()).toEqual(stateOf(plan, kind, 1235, numbers));
+
+    // what is not its own is refused with what differs, and changes nothing
+    const other = STEP_KINDS.find((one) => one !== kind)!;
+    const plans = hostPlans();
+    const differs = 'the state is of another optimizer or adapter: it has ';
+    const broken = Uint8Array.from(state);
+    broken[6] = 1;
+    for (const [wrong, says] of [
+      [
+        stateOf(plan, other, 2, numbers),
+        `${differs}"lotrc.optimizer":"${other}", and this module "lotrc.optimizer":"${kind}"`,
+      ],
+      [stateOf(plans['train, lora']!, kind, 2, numbers), `${differs}"lotrc.method":`],
+      [stateOf(withoutLast(plan), kind, 2, numbers), `${differs}nothing more, and this module "lotr/`],
+      [cold, `the state has ${cold.length} bytes, not ${zeros.length}: it is not whole`],
+      [state.slice(0, 99), 'this is not a state: its header is not whole'],
+      [new Uint8Array(3), 'this is not a state: its header is not whole'],
+      [broken, 'this is not a state: its header is not whole'],
+    ] as const)
+      expect(() => writeState(wrong), says).toThrowError(says);
+    expect(await readState()).toEqual(stateOf(plan, kind, 1235, numbers));
+
+    // any reader of safetensors opens it
+    const { tensors, metadata } = readSafetensorsFrom(new MemorySource(Buffer.from(state), 'state'));
+    expect([...tensors.keys()]).toEqual(stateTensors(plan, kind).map(({ name }) => name));
+    for (const tensor of stateTensors(plan, kind))
+      expect(toF32(tensors.get(tensor.name)!)).toEqual(Float32Array.from(numbers(tensor)));
+    expect(metadata).toMatchObject({ 'lotrc.optimizer': kind, 'lotrc.steps': '1234' });
   },
 );
 

@@ -18,13 +18,14 @@ import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING, everySecond } from '../../support/everything.js';
 import { compileHosts, runHost } from '../../support/host.js';
 import { batchJob } from '../../support/host-batch.js';
-import { contraction, IN, reference } from '../../support/host-layers.js';
+import { contraction, IN, RATE, reference } from '../../support/host-layers.js';
 import { trainingJob } from '../../support/host-training.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { stateOf } from '../../support/optimizer-state.js';
 import { rowFactors, rowReference } from '../../support/row-adapters.js';
 import { tilesToRun } from '../../support/small-tiles.js';
-import { allPlaces, tensorsOf } from '../../support/two-passes.js';
+import { allPlaces, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const driver = dawnEnvironment();
 const device = profile('webgpu-laptop', 'webgpu');
@@ -78,6 +79,42 @@ test.skipIf(!driver).each(training)(
   '%s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
   (_, { job, check, module }) => check(runHost(module.folder, driver!, job)),
+);
+
+/** One layer, with tiles that SwiftShader compiles fast. */
+const interrupted = casesFor(driver, ['adamw'] as const, (kind) => {
+  const found = contraction(LORA, ['o']);
+  const options = { device, tokens: 5, purpose: 'train', strategy: 'split' } as const;
+  const plan = choose(found, { ...options, schedules: tilesToRun(device) });
+  return [kind, { found, plan, module: compiled(webgpuHost(plan, kind)) }] as const;
+});
+test.skipIf(!driver).each(interrupted)(
+  '%s: a run that goes on in another host has the bits of one that was not interrupted',
+  { timeout: 300_000 },
+  (kind, { found, plan, module }) => {
+    const [tokens, tensors, inputs] = [5, tensorsOf(allPlaces(plan), 5), inputsOf(plan, 5)];
+    const { pass, stepped } = twoPasses(found, plan, tensors, inputs, kind);
+    const own = (life: 'weight' | 'step') =>
+      Object.fromEntries(Object.keys(placesOf(plan.buffers, life)).map((name) => [name, tensors[name]!]));
+    const writing = Object.entries(inputs).map(([name, data]) => ['write', name, data] as const);
+    const twice = [1, 2].flatMap(() => [...pass, ['step', { learningRate: RATE }] as const]);
+    const ending = (tag: string) => [
+      ...twice,
+      ...stepped.map((name) => ['read', name, name + tag] as const),
+      ['readState', `state${tag}`] as const,
+    ];
+    const { messages, reads } = runHost(module.folder, driver!, {
+      tokens,
+      weights: own('weight'),
+      factors: own('step'),
+      calls: [...writing, ...twice, ['keep'], ...ending(''), ['renew'], ...writing, ...ending(' gone on')],
+    });
+    expect(messages).toEqual([]);
+    for (const name of [...stepped, 'state']) expect(reads[`${name} gone on`], name).toEqual(reads[name]);
+    const cold = stateOf(plan, kind, 4, ({ rows, cols }) => new Float32Array(rows * cols));
+    expect(reads.state).toHaveLength(cold.length);
+    expect(reads.state).not.toEqual([...cold]);
+  },
 );
 
 /** Runs a module for serving on numbers of its own, and holds what it gives to float64. */

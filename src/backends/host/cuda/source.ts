@@ -17,11 +17,11 @@ import {
   rowFactorsOf,
 } from '../shared/tables.js';
 import { blasText, borderCopies, libraryCalls, productTable, productText } from './blas.js';
-import { ADAPTERS_CU } from './generated/runtime.js';
+import { ADAPTERS_CU, STATE_CU } from './generated/runtime.js';
 import { eitherText, indented, inPairs, kernelCall, plainBuffers, queueText, SM90A } from './launch-text.js';
 import { type LibraryProperties, propertiesOf } from './properties.js';
 import { allowText, type BufferNumbers, bufferText, cString, placeText } from './rows.js';
-import { stepSource, updateText } from './step.js';
+import { stepSource, stepTables, updateText } from './step.js';
 import { MapTable, preparationText, type twinsOf } from './warpgroups.js';
 
 /** adapters.cu: tables, what launches the kernels, and the functions of adapters.h over them. */
@@ -64,7 +64,8 @@ export function sourceText(
         ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
       ],
       tables: [
-        ...tablesText(plan, steps.length, maps, number, properties),
+        ...tablesText(plan, maps, number, properties),
+        ...(properties.training ? stepTables(optimizer, steps, plan, number) : []),
         ...(properties.rows ? rowTables(plan, number) : []),
       ],
       queue: queueText({ ...properties, early: early.size > 0, pairs: inPairs(grouped) }),
@@ -73,7 +74,8 @@ export function sourceText(
       large: large.map(allowText),
       shared_bytes: [`    ${Math.max(...large.map(launchBytes))};`],
       warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],
-      ...stepSource(optimizer, steps),
+      ...stepSource(optimizer),
+      state: STATE_CU.trimEnd().split('\n'),
       launches: launchesText(plan, calls, updateText(optimizer, steps, number), narrowed, number),
     },
   );
@@ -82,7 +84,6 @@ export function sourceText(
 /** Everything that the functions of the library look up. */
 function tablesText(
   plan: KernelPlan,
-  trained: number,
   maps: MapTable,
   number: BufferNumbers,
   { training, library, warpgroups }: LibraryProperties,
@@ -96,7 +97,6 @@ function tablesText(
   let outputs = 0;
   return [
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
-    `static constexpr int TRAINED_COUNT = ${trained};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
     ...(warpgroups ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
     '',

@@ -1,8 +1,17 @@
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { STEP_WIDTH, snake, stepNames } from '../../kernel/gen/step.js';
-import { comparisons, hasNoUpperBound, type StepNumber, stepNumbers, stepText } from '../shared/optimizer.js';
+import type { KernelPlan } from '../../kernel/model/types.js';
+import {
+  comparisons,
+  hasNoUpperBound,
+  type StepNumber,
+  stateAbout,
+  stateText,
+  stepNumbers,
+  stepText,
+} from '../shared/optimizer.js';
 import type { FactorStep } from '../shared/steps.js';
-import { type BufferNumbers, blockThreads } from './rows.js';
+import { type BufferNumbers, blockThreads, cString } from './rows.js';
 
 /** What of a C library depends on its optimizer. */
 
@@ -15,6 +24,7 @@ const structOf = ({ kind }: ElementwiseDef): string => `lotrc_${kind}`;
 export function stepHeader(optimizer: ElementwiseDef): {
   readonly hyper: readonly string[];
   readonly step: readonly string[];
+  readonly state: readonly string[];
 } {
   const { title, variant, paper } = optimizer;
   const struct = structOf(optimizer);
@@ -36,29 +46,38 @@ export function stepHeader(optimizer: ElementwiseDef): {
       `/* One ${title} step on all factors that are trained, with their gradients finished first and cleared afterwards. */`,
       `lotrc_status lotrc_step(lotrc_adapters *adapters, const ${struct} *numbers);`,
     ],
+    state: [`${stateText(optimizer)}, laid out as the model stores it.`],
   };
 }
 
-/** Lines for adapters.cu: the tensors that steps keep, the checks of a step's numbers, and the launches of a step. */
-export function stepSource(optimizer: ElementwiseDef, steps: readonly FactorStep[]) {
-  const kept = optimizer.slots.length;
-  const moments = steps.flatMap(({ elements }, index) =>
-    optimizer.slots.flatMap((_, slot) => {
-      const memory = `a->moment[${kept * index + slot}]`;
-      return [
-        `  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&${memory}), ${elements} * sizeof(float)));`,
-        `  LOTRC_TRY(cudaMemsetAsync(${memory}, 0, ${elements} * sizeof(float), a->stream));`,
-      ];
-    }),
-  );
+/** Lines for the tables of adapters.cu: what steps keep between them. */
+export const stepTables = (
+  optimizer: ElementwiseDef,
+  steps: readonly FactorStep[],
+  { description }: KernelPlan,
+  number: BufferNumbers,
+): readonly string[] => [
+  '',
+  `static constexpr int TRAINED_COUNT = ${steps.length};`,
+  `static constexpr int SLOT_COUNT = ${optimizer.slots.length};`,
+  '// buffers of the factors that are trained; each has a tensor of its shape for every slot of the optimizer',
+  `static const int TRAINED[TRAINED_COUNT] = {${steps.map(({ factor }) => number.get(factor)!).join(', ')}};`,
+  `static const char *const SLOTS[SLOT_COUNT + 1] = {${[...optimizer.slots.map(cString), 'nullptr'].join(', ')}};`,
+  '// what a state is of: another one is refused',
+  'static const char *const STATE_OF[][2] = {',
+  ...stateAbout(optimizer, description).map((row) => `    {${row.map(cString).join(', ')}},`),
+  '};',
+];
+
+/** Lines for adapters.cu: the checks of a step's numbers, and the launches of a step. */
+export function stepSource(optimizer: ElementwiseDef) {
   const corrected = Object.values<string>(optimizer.corrections);
   const corrections = corrected.map((name) => `static_cast<float>(1 - std::pow(n->${snake(name)}, t))`);
   return {
-    moments,
-    moment_rows: [`  float *moment[${kept} * TRAINED_COUNT + 1] = {};`],
     step_check: checkLines(optimizer),
     step_update: [
-      ...(corrected.length === 0 ? [] : ['    const double t = static_cast<double>(++a->steps);']),
+      '    a->steps++;',
+      ...(corrected.length === 0 ? [] : ['    const double t = static_cast<double>(a->steps);']),
       `    error = update(${['a', '*n', ...corrections].join(', ')});`,
     ],
   };

@@ -3,6 +3,7 @@ import type { NumberRange } from '../../../options/range.js';
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { OPTIMIZERS, type OptimizerKind, optimizerDef } from '../../../train/optimizers/index.js';
 import { noStepKernel } from '../../codes/kernel-ir.js';
+import type { KernelPlan } from '../../kernel/model/types.js';
 
 /** What emitted code says of the optimizer of its steps, in every language. */
 
@@ -62,3 +63,18 @@ export function momentsText({ slots: { length } }: ElementwiseDef): string | nul
   if (length < 2) return length === 0 ? null : 'the moment';
   return `the ${length === 2 ? 'two' : length} moments`;
 }
+
+/** The tensors of a state: `FACTOR/m and FACTOR/v of every factor that is trained`. */
+export const stateText = ({ slots }: ElementwiseDef): string =>
+  slots.length === 0
+    ? 'none'
+    : `${slots.map((slot) => `FACTOR/${slot}`).join(' and ')} of every factor that is trained`;
+
+/** What a state is of, as names and values in its header: another one is refused. */
+export const stateAbout = (
+  { kind }: ElementwiseDef,
+  description: KernelPlan['description'],
+): readonly (readonly [name: string, value: string])[] => [
+  ['optimizer', kind],
+  ...description.map(({ name, is }) => [name, JSON.stringify(is)] as const),
+];

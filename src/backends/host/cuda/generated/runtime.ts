@@ -24,6 +24,9 @@ export const ADAPTERS_CU = `// The library over the kernels of this folder; see 
 #include <iterator>
 #endif
 #include <new>
+#if EMIT_TRAINING
+#include <sstream>
+#endif
 #include <string>
 #include <utility>
 #include <vector>
@@ -112,14 +115,14 @@ struct lotrc_adapters : Queue {
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
   bool ready = false;               // all weights have memory
-#insert moment_rows
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
   Map map[MAP_COUNT];
 #endif
 #endif
-#if EMIT_CORRECTIONS
-  uint64_t steps = 0;
+#if EMIT_TRAINING
+  float *moment[SLOT_COUNT * TRAINED_COUNT + 1] = {};  // those of a factor side by side
+  uint64_t steps = 0;               // of the optimizer
 #endif
 #if EMIT_ROWS
   uint32_t rank[std::size(GROUPS)][LOTRC_ADAPTERS] = {};  // 0: not begun
@@ -343,7 +346,15 @@ static cudaError_t allocate(lotrc_adapters *a) {
   const int rows = buffer_of("rowAdapter");
   LOTRC_TRY(cudaMemsetAsync(a->buffer[rows], 0xff, bytes_of(a, rows), a->stream));
 #endif
-#insert moments
+#if EMIT_TRAINING
+  for (int i = 0; i < TRAINED_COUNT; i++)
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+      float *&memory = a->moment[SLOT_COUNT * i + slot];
+      const size_t bytes = bytes_of(a, TRAINED[i]);
+      LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&memory), bytes));
+      LOTRC_TRY(cudaMemsetAsync(memory, 0, bytes, a->stream));
+    }
+#endif
 #if EMIT_LIBRARY
   return prepare_products(a);
 #else
@@ -352,6 +363,10 @@ static cudaError_t allocate(lotrc_adapters *a) {
 }
 
 #insert launches
+#if EMIT_TRAINING
+
+#insert state
+#endif
 
 extern "C" {
 
@@ -406,7 +421,9 @@ void lotrc_destroy(lotrc_adapters *a) {
   forget_products(a);
 #endif
   for (void *memory : a->own) static_cast<void>(cudaFree(memory));
+#if EMIT_TRAINING
   for (float *memory : a->moment) static_cast<void>(cudaFree(memory));
+#endif
   delete a;
 }
 
@@ -1005,6 +1022,38 @@ lotrc_status lotrc_graph(lotrc_adapters *a, uint64_t *number) {
   return status == LOTRC_OK ? lotrc_clear_gradients(a) : status;
 }
 
+lotrc_status lotrc_state_bytes(lotrc_adapters *a, size_t *bytes) {
+  if (!a || !bytes) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  *bytes = state_size(moments_of(a));
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_get_state(lotrc_adapters *a, void *state, size_t bytes) {
+  const OnDevice on(a);
+  if (!a || !state) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const std::vector<Moment> moments = moments_of(a);
+  const size_t wanted = state_size(moments);
+  if (bytes != wanted)
+    return fail(a, LOTRC_BAD_ARGUMENT, "the state has " + std::to_string(wanted) + " bytes, not " + std::to_string(bytes));
+  const std::string header = state_header(moments, a->steps);
+  std::memcpy(state, header.data(), header.size());
+  return cuda(a, copy_moments(a, moments, static_cast<char *>(state) + header.size(), true), "reading the state");
+}
+
+lotrc_status lotrc_set_state(lotrc_adapters *a, const void *state, size_t bytes) {
+  const OnDevice on(a);
+  if (!a || !state) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const std::vector<Moment> moments = moments_of(a);
+  const char *from = static_cast<const char *>(state);
+  uint64_t steps = 0;
+  const std::string wrong = refused_state(moments, from, bytes, &steps);
+  if (!wrong.empty()) return fail(a, LOTRC_BAD_ARGUMENT, wrong);
+  from += state_header(moments, steps).size();
+  const cudaError_t error = copy_moments(a, moments, const_cast<char *>(from), false);  // which only reads there
+  if (error == cudaSuccess) a->steps = steps;
+  return cuda(a, error, "setting the state");
+}
+
 #endif
 }  // extern "C"
 `;
@@ -1222,6 +1271,22 @@ lotrc_status lotrc_graph(lotrc_adapters *adapters, uint64_t *number);
 
 /* Drops the gradients that were summed since the last step. */
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
+
+/*
+ * The state of the optimizer, with which a training run goes on in another library for the same adapters: moments and the number of steps,
+ * without the factors (lotrc_get) and the gradients that were summed since the last step. The bytes are a safetensors file, always as many,
+ * with tensors as the checkpoints of lotrc train name them:
+ * #insert state
+ * lotrc_get_state waits for the copy.
+ */
+lotrc_status lotrc_state_bytes(lotrc_adapters *adapters, size_t *bytes);
+lotrc_status lotrc_get_state(lotrc_adapters *adapters, void *state, size_t bytes);
+
+/*
+ * Goes on from what lotrc_get_state gave, and waits for the copy. A state of another optimizer, or of adapters of another method, rank, scale,
+ * size or number, is refused (LOTRC_BAD_ARGUMENT) with what differs, and changes nothing.
+ */
+lotrc_status lotrc_set_state(lotrc_adapters *adapters, const void *state, size_t bytes);
 #endif
 #if EMIT_MERGING
 
@@ -1522,6 +1587,115 @@ static cudaError_t find_warpgroups(Queue *queue) {
 }
 #endif
 #endif
+`;
+
+/** ../runtime/state.cu */
+export const STATE_CU = `// The state of the optimizer as bytes: a safetensors file. Its header has an entry in each line, so that what differs between two of them is a line.
+
+// a tensor of the state, laid out as the buffer of its factor
+struct Moment {
+  const Place *place;
+  const char *slot;
+  float *memory;
+};
+
+static std::vector<Moment> moments_of(const lotrc_adapters *a) {
+  std::vector<Moment> all;
+  for (const Place &place : PLACES)
+    for (int i = 0; i < TRAINED_COUNT; i++)
+      if (place.factor && TRAINED[i] == place.buffer)
+        for (int slot = 0; slot < SLOT_COUNT; slot++) all.push_back({&place, SLOTS[slot], a->moment[SLOT_COUNT * i + slot]});
+  return all;
+}
+
+static size_t bytes_of(const Moment &moment) { return moment.place->rows * moment.place->cols * sizeof(float); }
+
+// a string of JSON
+static std::string quoted(const std::string &text) {
+  std::string out = "\\"";
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 32) {
+      const char *digits = "0123456789abcdef";
+      out += std::string("\\\\u00") + digits[code / 16] + digits[code % 16];
+      continue;
+    }
+    if (std::strchr("\\"\\\\", c)) out += '\\\\';
+    out += c;
+  }
+  return out + "\\"";
+}
+
+static std::vector<std::string> state_lines(const std::vector<Moment> &moments, uint64_t steps) {
+  std::vector<std::string> lines = {"{\\"__metadata__\\":{\\"format\\":\\"lotrc.state 1\\""};
+  for (const auto &[name, value] : STATE_OF) lines.push_back(",\\"lotrc." + std::string(name) + "\\":" + quoted(value));
+  lines.push_back(",\\"lotrc.steps\\":\\"" + std::to_string(steps) + "\\"}");
+  size_t end = 0;
+  for (const Moment &moment : moments) {
+    const size_t begin = end;
+    end += bytes_of(moment);
+    lines.push_back("," + quoted(std::string(moment.place->tensor) + "/" + moment.slot) + ":{\\"dtype\\":\\"F32\\",\\"shape\\":[" +
+                    std::to_string(moment.place->rows) + "," + std::to_string(moment.place->cols) + "],\\"data_offsets\\":[" +
+                    std::to_string(begin) + "," + std::to_string(end) + "]}");
+  }
+  lines.push_back("}");
+  return lines;
+}
+
+// What comes before the numbers: as long for any number of steps.
+static std::string state_header(const std::vector<Moment> &moments, uint64_t steps) {
+  std::string text;
+  for (const std::string &line : state_lines(moments, steps)) text += (text.empty() ? "" : "\\n") + line;
+  const size_t most_digits = 20;
+  const uint64_t length = (text.size() + most_digits - std::to_string(steps).size() + 7) / 8 * 8;
+  text.resize(length, ' ');
+  return std::string(reinterpret_cast<const char *>(&length), sizeof length) + text;
+}
+
+static size_t state_size(const std::vector<Moment> &moments) {
+  size_t size = state_header(moments, 0).size();
+  for (const Moment &moment : moments) size += bytes_of(moment);
+  return size;
+}
+
+// Why a state is not one of this library; an empty text: it is, and has this number of steps.
+static std::string refused_state(const std::vector<Moment> &moments, const char *state, size_t bytes, uint64_t *steps) {
+  uint64_t length = 0;
+  if (bytes >= sizeof length) std::memcpy(&length, state, sizeof length);
+  if (length == 0 || length > bytes - sizeof length) return "this is not a state: its header is not whole";
+  const std::string text(state + sizeof length, length), before = "\\n,\\"lotrc.steps\\":\\"";
+  const size_t at = text.find(before);
+  *steps = at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + before.size(), nullptr, 10);
+  const std::string header = state_header(moments, *steps);
+  if (bytes >= header.size() && std::memcmp(state, header.data(), header.size()) == 0) {
+    const size_t wanted = state_size(moments);
+    if (bytes == wanted) return "";
+    return "the state has " + std::to_string(bytes) + " bytes, not " + std::to_string(wanted) + ": it is not whole";
+  }
+  const auto shown = [](const std::string &line) { return line.size() > 1 ? line.substr(line[0] == ',', 300) : std::string("nothing more"); };
+  std::istringstream theirs(text);
+  for (const std::string &line : state_lines(moments, *steps)) {
+    std::string other;
+    std::getline(theirs, other);
+    other.erase(other.find_last_not_of(' ') + 1);
+    if (other != line)
+      return "the state is of another optimizer or adapter: it has " + shown(other) + ", and this library " + shown(line);
+  }
+  return "this is not a state: its header is not whole";
+}
+
+// The numbers of all moments, side by side on the host: from the device (\`out\`) or to it.
+static cudaError_t copy_moments(const lotrc_adapters *a, const std::vector<Moment> &moments, char *host, bool out) {
+  for (const Moment &moment : moments) {
+    const Place &place = *moment.place;
+    float *device = moment.memory + place.offset;
+    const size_t row = place.cols * sizeof(float), stride = place.stride * sizeof(float);
+    LOTRC_TRY(out ? cudaMemcpy2DAsync(host, row, device, stride, row, place.rows, cudaMemcpyDeviceToHost, a->stream)
+                  : cudaMemcpy2DAsync(device, stride, host, row, row, place.rows, cudaMemcpyHostToDevice, a->stream));
+    host += bytes_of(moment);
+  }
+  return cudaStreamSynchronize(a->stream);
+}
 `;
 
 /** ../runtime/warpgroups.cu */

@@ -21,6 +21,9 @@
 #include <iterator>
 #endif
 #include <new>
+#if EMIT_TRAINING
+#include <sstream>
+#endif
 #include <string>
 #include <utility>
 #include <vector>
@@ -109,14 +112,14 @@ struct lotrc_adapters : Queue {
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
   bool ready = false;               // all weights have memory
-#insert moment_rows
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
   Map map[MAP_COUNT];
 #endif
 #endif
-#if EMIT_CORRECTIONS
-  uint64_t steps = 0;
+#if EMIT_TRAINING
+  float *moment[SLOT_COUNT * TRAINED_COUNT + 1] = {};  // those of a factor side by side
+  uint64_t steps = 0;               // of the optimizer
 #endif
 #if EMIT_ROWS
   uint32_t rank[std::size(GROUPS)][LOTRC_ADAPTERS] = {};  // 0: not begun
@@ -340,7 +343,15 @@ static cudaError_t allocate(lotrc_adapters *a) {
   const int rows = buffer_of("rowAdapter");
   LOTRC_TRY(cudaMemsetAsync(a->buffer[rows], 0xff, bytes_of(a, rows), a->stream));
 #endif
-#insert moments
+#if EMIT_TRAINING
+  for (int i = 0; i < TRAINED_COUNT; i++)
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+      float *&memory = a->moment[SLOT_COUNT * i + slot];
+      const size_t bytes = bytes_of(a, TRAINED[i]);
+      LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&memory), bytes));
+      LOTRC_TRY(cudaMemsetAsync(memory, 0, bytes, a->stream));
+    }
+#endif
 #if EMIT_LIBRARY
   return prepare_products(a);
 #else
@@ -349,6 +360,10 @@ static cudaError_t allocate(lotrc_adapters *a) {
 }
 
 #insert launches
+#if EMIT_TRAINING
+
+#insert state
+#endif
 
 extern "C" {
 
@@ -403,7 +418,9 @@ void lotrc_destroy(lotrc_adapters *a) {
   forget_products(a);
 #endif
   for (void *memory : a->own) static_cast<void>(cudaFree(memory));
+#if EMIT_TRAINING
   for (float *memory : a->moment) static_cast<void>(cudaFree(memory));
+#endif
   delete a;
 }
 
@@ -1000,6 +1017,38 @@ lotrc_status lotrc_graph(lotrc_adapters *a, uint64_t *number) {
   }
   const lotrc_status status = cuda(a, error, "step");
   return status == LOTRC_OK ? lotrc_clear_gradients(a) : status;
+}
+
+lotrc_status lotrc_state_bytes(lotrc_adapters *a, size_t *bytes) {
+  if (!a || !bytes) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  *bytes = state_size(moments_of(a));
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_get_state(lotrc_adapters *a, void *state, size_t bytes) {
+  const OnDevice on(a);
+  if (!a || !state) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const std::vector<Moment> moments = moments_of(a);
+  const size_t wanted = state_size(moments);
+  if (bytes != wanted)
+    return fail(a, LOTRC_BAD_ARGUMENT, "the state has " + std::to_string(wanted) + " bytes, not " + std::to_string(bytes));
+  const std::string header = state_header(moments, a->steps);
+  std::memcpy(state, header.data(), header.size());
+  return cuda(a, copy_moments(a, moments, static_cast<char *>(state) + header.size(), true), "reading the state");
+}
+
+lotrc_status lotrc_set_state(lotrc_adapters *a, const void *state, size_t bytes) {
+  const OnDevice on(a);
+  if (!a || !state) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const std::vector<Moment> moments = moments_of(a);
+  const char *from = static_cast<const char *>(state);
+  uint64_t steps = 0;
+  const std::string wrong = refused_state(moments, from, bytes, &steps);
+  if (!wrong.empty()) return fail(a, LOTRC_BAD_ARGUMENT, wrong);
+  from += state_header(moments, steps).size();
+  const cudaError_t error = copy_moments(a, moments, const_cast<char *>(from), false);  // which only reads there
+  if (error == cudaSuccess) a->steps = steps;
+  return cuda(a, error, "setting the state");
 }
 
 #endif

@@ -43,6 +43,7 @@ import {
   WEIGHTS,
 } from './plan.js';
 import { rowAdapters } from './rows.js';
+import { momentsOf, stateBytes, stateHeader, stateIn } from './state.js';
 // #endif
 /**
  * Makes all buffers and pipelines. Weights and factors are zero until they are set. Throws when the device
@@ -89,6 +90,7 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   // #else
   // #insert numbers
   // #endif
+  const kept = new Map<BufferName, Readonly<Record<StepBuffer, GPUBuffer>>>();
   const bindSteps = stepping.map(([{ factor, gradient, kernel }, bind]) => {
     // #if EMIT_MOMENTS
     const size = bytesOf(factor, tokens);
@@ -102,6 +104,7 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #insert moments
       // #endif
     };
+    kept.set(factor, own);
     const bound = kernel.bindings.map(({ buffer }) => ({ buffer: own[buffer] }));
     return () => bind([...bound, { buffer: numbers }]);
   });
@@ -133,9 +136,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   ) as Record<KernelName, Dispatch>;
   // #if EMIT_TRAINING
   const updates = bindSteps.map((bind) => bind());
-  // #if EMIT_CORRECTIONS
+  const moments = momentsOf(kept);
   let steps = 0;
-  // #endif
   // #endif
 
   let destroyed = false;
@@ -164,6 +166,17 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     device.queue.submit([encoder.finish()]);
   };
 
+  const writePart = (
+    buffer: GPUBuffer,
+    { offset, rows, cols, rowStride }: Place,
+    data: Float32Array<ArrayBuffer>,
+  ) => {
+    const stretches = rowStride === cols ? 1 : rows;
+    const length = data.length / stretches;
+    for (let row = 0; row < stretches; row++)
+      device.queue.writeBuffer(buffer, 4 * (offset + row * rowStride), data, row * length, length);
+  };
+
   /** whether what depends on the factors alone (L', merged weights) has to be computed again */
   let stale = true;
   const refresh = () => {
@@ -189,7 +202,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     checkTensors(tensors, places);
     for (const [name, data] of Object.entries(tensors)) {
       if (!data) continue;
-      for (const { buffer, offset, rows, cols, rowStride } of places[name] ?? []) {
+      for (const place of places[name] ?? []) {
+        const { buffer } = place;
         // #if EMIT_HALF
         if (isHalf(buffer)) {
           // a weight is the whole of its buffer
@@ -199,17 +213,10 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
         // #endif
         // #if EMIT_MANY
         const own = adapter * (sizeOf(buffer, tokens) / ADAPTERS);
+        writePart(buffers[buffer], { ...place, offset: own + place.offset }, data);
+        // #else
+        //-         writePart(buffers[buffer], place, data);
         // #endif
-        const stretches = rowStride === cols ? 1 : rows;
-        const length = data.length / stretches;
-        for (let row = 0; row < stretches; row++) {
-          // #if EMIT_MANY
-          const at = 4 * (own + offset + row * rowStride);
-          // #else
-          //-           const at = 4 * (offset + row * rowStride);
-          // #endif
-          device.queue.writeBuffer(buffers[buffer], at, data, row * length, length);
-        }
       }
     }
     stale = true;
@@ -227,6 +234,18 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   };
 
   // #endif
+  const copyOf = async (buffer: GPUBuffer) => {
+    checkAlive();
+    const { size } = buffer;
+    const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, 0, staging, 0, size);
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(READ);
+    const bytes = staging.getMappedRange().slice(0);
+    staging.destroy();
+    return bytes;
+  };
   const read = async (name: BufferName) => {
     checkAlive();
     // #if EMIT_SLOTS
@@ -235,19 +254,32 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     // #if EMIT_PACKED
     checkNotPacked(name);
     // #endif
-    const { size } = buffers[name];
-    const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffers[name], 0, staging, 0, size);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(READ);
-    const bytes = staging.getMappedRange().slice(0);
-    staging.destroy();
+    const bytes = await copyOf(buffers[name]);
     // #if EMIT_HALF
     if (isHalf(name)) return fromHalves(new Uint16Array(bytes), sizeOf(name, tokens));
     // #endif
     return new Float32Array(bytes);
   };
+  // #if EMIT_TRAINING
+  /** Numbers of parts of buffers. All copies are queued before the first is waited for: no step comes between them. */
+  const readParts = (parts: readonly { readonly buffer: GPUBuffer; readonly place: Place }[]) => {
+    // a buffer holds several tensors
+    const copies = new Map<GPUBuffer, Promise<ArrayBuffer>>();
+    return Promise.all(
+      parts.map(async ({ buffer, place: { offset, rows, cols, rowStride } }) => {
+        const copy = copies.get(buffer) ?? copyOf(buffer);
+        copies.set(buffer, copy);
+        const all = new Float32Array(await copy);
+        const own = new Float32Array(rows * cols);
+        for (let row = 0; row < rows; row++) {
+          const at = offset + row * rowStride;
+          own.set(all.subarray(at, at + cols), row * cols);
+        }
+        return own;
+      }),
+    );
+  };
+  // #endif
 
   return {
     tokens,
@@ -323,27 +355,25 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
 
     // #if EMIT_TRAINING
     async readAdapter() {
-      // a buffer holds several factors, and each is stored in one place
-      const copies = new Map<BufferName, Promise<Float32Array>>();
-      const copyOf = (name: BufferName) => {
-        const copy = copies.get(name) ?? read(name);
-        copies.set(name, copy);
-        return copy;
-      };
-      const factorAt = async ({ buffer, offset, rows, cols, rowStride }: Place) => {
-        const all = await copyOf(buffer);
-        const own = new Float32Array(rows * cols);
-        for (let row = 0; row < rows; row++) {
-          const at = offset + row * rowStride;
-          own.set(all.subarray(at, at + cols), row * cols);
-        }
-        return own;
-      };
-      // all copies are queued before the first is waited for: no step comes between them
-      const tensors = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
-        places.map(async (place) => [name, await factorAt(place)] as const),
+      const parts = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
+        places.map((place) => ({ name, buffer: buffers[place.buffer], place })),
       );
-      return Object.fromEntries(await Promise.all(tensors)) as Record<FactorName, Float32Array<ArrayBuffer>>;
+      const numbers = await readParts(parts);
+      const tensors = parts.map(({ name }, index) => [name, numbers[index]] as const);
+      return Object.fromEntries(tensors) as Record<FactorName, Float32Array<ArrayBuffer>>;
+    },
+
+    async readState() {
+      checkAlive();
+      const header = stateHeader(moments, steps);
+      return stateBytes(header, await readParts(moments));
+    },
+
+    writeState(state) {
+      checkAlive();
+      const { steps: made, found } = stateIn(moments, state);
+      for (const { buffer, place, numbers } of found) writePart(buffer, place, numbers);
+      steps = made;
     },
 
     // #endif
@@ -1293,6 +1323,8 @@ export interface Adapters {
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
   readAdapter(): Promise<Record<FactorName, Float32Array<ArrayBuffer>>>;
+  readState(): Promise<Uint8Array<ArrayBuffer>>;
+  writeState(state: ArrayBuffer | Uint8Array): void;
   encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
   forward(region: RegionIndex): void;
   merge(): void;
@@ -1352,6 +1384,8 @@ export interface Step {
   readonly kernel: Kernel<StepBuffer>;
 }
 export declare const STEPS: readonly Step[];
+export declare const SLOTS: readonly (readonly [buffer: StepBuffer, name: string])[];
+export declare const STATE_OF: readonly (readonly [name: string, value: string])[];
 `;
 
 /** ../runtime/rows.ts */
@@ -1554,4 +1588,111 @@ export interface Segment {
   /** the layers that run after it, by their index in REGIONS, with the values that they read and give */
   readonly regions: readonly { readonly index: number; readonly x: string; readonly y: readonly string[] }[];
 }
+`;
+
+/** ../runtime/state.ts */
+export const STATE_TS = `// #if EMIT_SOURCE
+
+import { type BufferName, FACTORS, type Place, SLOTS, STATE_OF, type StepBuffer } from './plan.js';
+
+// #endif
+// #if EMIT_TRAINING
+/** A tensor of the state of the optimizer, laid out as the buffer of its factor. */
+interface Moment {
+  readonly name: string;
+  readonly buffer: GPUBuffer;
+  readonly place: Place;
+}
+
+/** The moments of trained factors, in the order of a state; \`kept\`: what the steps of these factors bind. */
+function momentsOf(kept: ReadonlyMap<BufferName, Readonly<Record<StepBuffer, GPUBuffer>>>): Moment[] {
+  return Object.entries<readonly Place[]>(FACTORS).flatMap(([factor, places]) =>
+    places.flatMap((place) => {
+      const own = kept.get(place.buffer);
+      return own
+        ? SLOTS.map(([slot, name]) => ({ name: \`\${factor}/\${name}\`, buffer: own[slot], place }))
+        : [];
+    }),
+  );
+}
+
+/** The header of a state, a safetensors file, with an entry in each line, so that what differs between two of them is a line. */
+function stateLines(moments: readonly Moment[], steps: number): string[] {
+  let end = 0;
+  return [
+    '{"__metadata__":{"format":"lotrc.state 1"',
+    ...STATE_OF.map(([name, value]) => \`,"lotrc.\${name}":\${JSON.stringify(value)}\`),
+    \`,"lotrc.steps":"\${steps}"}\`,
+    ...moments.map(({ name, place: { rows, cols } }) => {
+      const begin = end;
+      end += 4 * rows * cols;
+      return \`,\${JSON.stringify(name)}:{"dtype":"F32","shape":[\${rows},\${cols}],"data_offsets":[\${begin},\${end}]}\`;
+    }),
+    '}',
+  ];
+}
+
+/** What comes before the numbers of a state: as long for any number of steps. */
+function stateHeader(moments: readonly Moment[], steps: number): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder().encode(stateLines(moments, steps).join('\\n'));
+  const mostDigits = 20;
+  const length = 8 * Math.ceil((text.length + mostDigits - String(steps).length) / 8);
+  const header = new Uint8Array(8 + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(text, 8);
+  return header;
+}
+
+/** A state: its header, and the numbers of the moments side by side. */
+function stateBytes(
+  header: Uint8Array<ArrayBuffer>,
+  numbers: readonly Float32Array<ArrayBuffer>[],
+): Uint8Array<ArrayBuffer> {
+  const size = numbers.reduce((all, { byteLength }) => all + byteLength, header.length);
+  const state = new Uint8Array(size);
+  state.set(header);
+  let at = header.length;
+  for (const { buffer, byteLength } of numbers) {
+    state.set(new Uint8Array(buffer), at);
+    at += byteLength;
+  }
+  return state;
+}
+
+/** The steps and the numbers of a state. Throws for one that is not of these moments. */
+function stateIn(moments: readonly Moment[], given: ArrayBuffer | Uint8Array) {
+  const state = given instanceof Uint8Array ? given : new Uint8Array(given);
+  const { buffer, byteOffset, byteLength } = state;
+  const length = byteLength < 8 ? 0 : Number(new DataView(buffer, byteOffset).getBigUint64(0, true));
+  if (length === 0 || length > byteLength - 8)
+    throw new Error('this is not a state: its header is not whole');
+  const text = new TextDecoder().decode(state.subarray(8, 8 + length));
+  const steps = Number(/\\n,"lotrc\\.steps":"(\\d{1,15})"/.exec(text)?.[1] ?? 0);
+  const header = stateHeader(moments, steps);
+  if (header.some((byte, at) => state[at] !== byte))
+    throw new Error(otherState(text, stateLines(moments, steps)));
+  let end = header.length;
+  const found = moments.map((moment) => {
+    const { rows, cols } = moment.place;
+    const begin = end;
+    end += 4 * rows * cols;
+    return { ...moment, numbers: new Float32Array(state.slice(begin, end).buffer) };
+  });
+  if (byteLength === end) return { steps, found };
+  throw new Error(\`the state has \${byteLength} bytes, not \${end}: it is not whole\`);
+}
+
+/** The first line in which the header of a state differs from the one that it should have. */
+function otherState(text: string, own: readonly string[]): string {
+  const theirs = text.split('\\n').map((line) => line.trimEnd());
+  const shown = (line = '}') => (line === '}' ? 'nothing more' : line.replace(/^,/, '').slice(0, 300));
+  const at = own.findIndex((line, index) => theirs[index] !== line);
+  if (at < 0) return 'this is not a state: its header is not whole';
+  return \`the state is of another optimizer or adapter: it has \${shown(theirs[at])}, and this module \${shown(own[at])}\`;
+}
+
+// #endif
+// #if EMIT_SOURCE
+export { momentsOf, stateBytes, stateHeader, stateIn };
+// #endif
 `;

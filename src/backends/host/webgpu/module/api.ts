@@ -1,4 +1,4 @@
-import { optimizerText, stepNumbers } from '../../shared/optimizer.js';
+import { optimizerText, stateText, stepNumbers } from '../../shared/optimizer.js';
 import type { ModuleFacts } from './facts.js';
 import type { Statement } from './source.js';
 import { alias, field, method, shape } from './structures.js';
@@ -172,7 +172,7 @@ function passes({ merging }: ModuleFacts) {
   ];
 }
 
-const trainingMethods = ({ optimizer: { title } }: ModuleFacts) => [
+const trainingMethods = ({ optimizer, optimizer: { title } }: ModuleFacts) => [
   method(
     'backward',
     { region: 'RegionIndex' },
@@ -192,6 +192,18 @@ const trainingMethods = ({ optimizer: { title } }: ModuleFacts) => [
     `One ${title} step on all factors that are trained, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are not valid hyperparameters.`,
   ),
   method('clearGradients', {}, 'void', 'Drops the gradients that were summed since the last step.'),
+  method(
+    'readState',
+    {},
+    'Promise<Uint8Array<ArrayBuffer>>',
+    `The state of the optimizer, with which training goes on in another module for the same adapters: moments and the number of steps, without the factors (readAdapter) and the gradients that were summed since the last step. A safetensors file, with tensors as the checkpoints of lotrc train name them: ${stateText(optimizer)}.`,
+  ),
+  method(
+    'writeState',
+    { state: 'ArrayBuffer | Uint8Array' },
+    'void',
+    'Goes on from what readState gave. Throws for a state of another optimizer, or of adapters of another method, rank, scale, size or number, which changes nothing.',
+  ),
 ];
 
 const destroy = method('destroy', {}, 'void', 'Frees all buffers. Other calls throw afterwards.');

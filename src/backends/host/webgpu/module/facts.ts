@@ -57,6 +57,8 @@ export interface ModuleFacts {
   readonly device: string;
   readonly tokens: number;
   readonly training: boolean;
+  /** what adapter files for its layers agree in */
+  readonly description: KernelPlan['description'];
   /** buffers of float16 */
   readonly half: boolean;
   /** some buffers are larger than what kernels are given of them */
@@ -153,6 +155,7 @@ export function factsOf(
     device: plan.device.name,
     tokens: plan.tokens,
     training: plan.purpose === 'train',
+    description: plan.description,
     half: plan.buffers.some(({ dtype }) => dtype === 'f16'),
     slices: kernels.some(({ bindings }) => bindings.some(({ size }) => size !== undefined)),
     adapters: plan.adapters,

@@ -1,10 +1,10 @@
 import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
 import { stepNames } from '../../../kernel/gen/step.js';
-import { momentsText } from '../../shared/optimizer.js';
+import { momentsText, stateAbout } from '../../shared/optimizer.js';
 import type { KernelRow, ModuleFacts } from './facts.js';
 import { keyText, literal, type TableValue, template } from './literal.js';
 import type { Statement } from './source.js';
-import { alias, comment, constant, field, shape } from './structures.js';
+import { alias, comment, constant, field, list, shape } from './structures.js';
 
 /** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
 export const kernels = ({
@@ -14,6 +14,7 @@ export const kernels = ({
   optimizer,
   training,
   slices,
+  description,
 }: ModuleFacts): Statement[] => [
   alias(
     { name: 'GridExtent', doc: 'Workgroups along one axis: a fixed number, or one for every `per` tokens.' },
@@ -84,6 +85,24 @@ export const kernels = ({
                 `{\nfactor: ${literal(factor)},\ngradient: ${literal(gradient)},\nkernel: ${rowText(kernel)},\n},`,
             )
             .join('\n')}\n]`,
+        ),
+        list(
+          {
+            name: 'SLOTS',
+            doc: 'What a step keeps of each factor: what its kernel calls it, and the name of it in a state.',
+            exported: false,
+            type: 'readonly (readonly [buffer: StepBuffer, name: string])[]',
+          },
+          [...stepNames(optimizer).slots].map(([slot, buffer]) => [buffer, slot]),
+        ),
+        list(
+          {
+            name: 'STATE_OF',
+            doc: 'What a state is of: another one is refused.',
+            exported: false,
+            type: 'readonly (readonly [name: string, value: string])[]',
+          },
+          stateAbout(optimizer, description),
         ),
       ]
     : []),

@@ -1,11 +1,19 @@
 import { runtimeText } from '../../../runtime-text.js';
-import { ADAPTERS_TS, CHECKS_TS, COMPILE_TS, HALVES_TS, NEEDS_TS, ROWS_TS } from '../generated/runtime.js';
+import {
+  ADAPTERS_TS,
+  CHECKS_TS,
+  COMPILE_TS,
+  HALVES_TS,
+  NEEDS_TS,
+  ROWS_TS,
+  STATE_TS,
+} from '../generated/runtime.js';
 import type { ModuleFacts } from './facts.js';
 import { quotedText } from './literal.js';
 import { stepParts } from './step.js';
 
 /** The sources of ../runtime in the order in which a module has them. */
-const SOURCES = [NEEDS_TS, HALVES_TS, ADAPTERS_TS, ROWS_TS, CHECKS_TS, COMPILE_TS].join('');
+const SOURCES = [NEEDS_TS, HALVES_TS, ADAPTERS_TS, ROWS_TS, STATE_TS, CHECKS_TS, COMPILE_TS].join('');
 
 /** What runs the tables of a module: its functions, of all sources in one file. */
 export function runtime(facts: ModuleFacts): string {

@@ -12,11 +12,10 @@ import { WIDTH } from './literal.js';
 
 /** What of the functions of a module depends on its optimizer: conditions of the runtime source, and lines for it. */
 export function stepParts({ optimizer, stepUniforms }: ModuleFacts) {
-  const { slots, corrections } = stepNames(optimizer);
+  const { slots } = stepNames(optimizer);
   return {
     conditions: {
       moments: slots.size > 0,
-      corrections: corrections.size > 0,
       fractions: stepNumbers(optimizer).some(isFraction),
     },
     lines: {
@@ -57,10 +56,10 @@ function stepLines(optimizer: ElementwiseDef, uniforms: readonly string[]): read
     ...checkLines(given),
     `throw new RangeError('not the numbers of ${stepText(optimizer)}');`,
     '}',
+    'steps++;',
     ...(corrected.length === 0
       ? broken('const values = Float32Array.of(', passed, ');')
       : [
-          'steps++;',
           'const values = Float32Array.of(',
           ...passed.slice(0, firstCorrection).map((value) => `${value},`),
           about,

@@ -40,6 +40,7 @@ import {
   WEIGHTS,
 } from './plan.js';
 import { rowAdapters } from './rows.js';
+import { momentsOf, stateBytes, stateHeader, stateIn } from './state.js';
 // #endif
 /**
  * Makes all buffers and pipelines. Weights and factors are zero until they are set. Throws when the device
@@ -86,6 +87,7 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   // #else
   // #insert numbers
   // #endif
+  const kept = new Map<BufferName, Readonly<Record<StepBuffer, GPUBuffer>>>();
   const bindSteps = stepping.map(([{ factor, gradient, kernel }, bind]) => {
     // #if EMIT_MOMENTS
     const size = bytesOf(factor, tokens);
@@ -99,6 +101,7 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #insert moments
       // #endif
     };
+    kept.set(factor, own);
     const bound = kernel.bindings.map(({ buffer }) => ({ buffer: own[buffer] }));
     return () => bind([...bound, { buffer: numbers }]);
   });
@@ -130,9 +133,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   ) as Record<KernelName, Dispatch>;
   // #if EMIT_TRAINING
   const updates = bindSteps.map((bind) => bind());
-  // #if EMIT_CORRECTIONS
+  const moments = momentsOf(kept);
   let steps = 0;
-  // #endif
   // #endif
 
   let destroyed = false;
@@ -161,6 +163,17 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     device.queue.submit([encoder.finish()]);
   };
 
+  const writePart = (
+    buffer: GPUBuffer,
+    { offset, rows, cols, rowStride }: Place,
+    data: Float32Array<ArrayBuffer>,
+  ) => {
+    const stretches = rowStride === cols ? 1 : rows;
+    const length = data.length / stretches;
+    for (let row = 0; row < stretches; row++)
+      device.queue.writeBuffer(buffer, 4 * (offset + row * rowStride), data, row * length, length);
+  };
+
   /** whether what depends on the factors alone (L', merged weights) has to be computed again */
   let stale = true;
   const refresh = () => {
@@ -186,7 +199,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     checkTensors(tensors, places);
     for (const [name, data] of Object.entries(tensors)) {
       if (!data) continue;
-      for (const { buffer, offset, rows, cols, rowStride } of places[name] ?? []) {
+      for (const place of places[name] ?? []) {
+        const { buffer } = place;
         // #if EMIT_HALF
         if (isHalf(buffer)) {
           // a weight is the whole of its buffer
@@ -196,17 +210,10 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
         // #endif
         // #if EMIT_MANY
         const own = adapter * (sizeOf(buffer, tokens) / ADAPTERS);
+        writePart(buffers[buffer], { ...place, offset: own + place.offset }, data);
+        // #else
+        //-         writePart(buffers[buffer], place, data);
         // #endif
-        const stretches = rowStride === cols ? 1 : rows;
-        const length = data.length / stretches;
-        for (let row = 0; row < stretches; row++) {
-          // #if EMIT_MANY
-          const at = 4 * (own + offset + row * rowStride);
-          // #else
-          //-           const at = 4 * (offset + row * rowStride);
-          // #endif
-          device.queue.writeBuffer(buffers[buffer], at, data, row * length, length);
-        }
       }
     }
     stale = true;
@@ -224,6 +231,18 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   };
 
   // #endif
+  const copyOf = async (buffer: GPUBuffer) => {
+    checkAlive();
+    const { size } = buffer;
+    const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, 0, staging, 0, size);
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(READ);
+    const bytes = staging.getMappedRange().slice(0);
+    staging.destroy();
+    return bytes;
+  };
   const read = async (name: BufferName) => {
     checkAlive();
     // #if EMIT_SLOTS
@@ -232,19 +251,32 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
     // #if EMIT_PACKED
     checkNotPacked(name);
     // #endif
-    const { size } = buffers[name];
-    const staging = device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffers[name], 0, staging, 0, size);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(READ);
-    const bytes = staging.getMappedRange().slice(0);
-    staging.destroy();
+    const bytes = await copyOf(buffers[name]);
     // #if EMIT_HALF
     if (isHalf(name)) return fromHalves(new Uint16Array(bytes), sizeOf(name, tokens));
     // #endif
     return new Float32Array(bytes);
   };
+  // #if EMIT_TRAINING
+  /** Numbers of parts of buffers. All copies are queued before the first is waited for: no step comes between them. */
+  const readParts = (parts: readonly { readonly buffer: GPUBuffer; readonly place: Place }[]) => {
+    // a buffer holds several tensors
+    const copies = new Map<GPUBuffer, Promise<ArrayBuffer>>();
+    return Promise.all(
+      parts.map(async ({ buffer, place: { offset, rows, cols, rowStride } }) => {
+        const copy = copies.get(buffer) ?? copyOf(buffer);
+        copies.set(buffer, copy);
+        const all = new Float32Array(await copy);
+        const own = new Float32Array(rows * cols);
+        for (let row = 0; row < rows; row++) {
+          const at = offset + row * rowStride;
+          own.set(all.subarray(at, at + cols), row * cols);
+        }
+        return own;
+      }),
+    );
+  };
+  // #endif
 
   return {
     tokens,
@@ -320,27 +352,25 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
 
     // #if EMIT_TRAINING
     async readAdapter() {
-      // a buffer holds several factors, and each is stored in one place
-      const copies = new Map<BufferName, Promise<Float32Array>>();
-      const copyOf = (name: BufferName) => {
-        const copy = copies.get(name) ?? read(name);
-        copies.set(name, copy);
-        return copy;
-      };
-      const factorAt = async ({ buffer, offset, rows, cols, rowStride }: Place) => {
-        const all = await copyOf(buffer);
-        const own = new Float32Array(rows * cols);
-        for (let row = 0; row < rows; row++) {
-          const at = offset + row * rowStride;
-          own.set(all.subarray(at, at + cols), row * cols);
-        }
-        return own;
-      };
-      // all copies are queued before the first is waited for: no step comes between them
-      const tensors = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
-        places.map(async (place) => [name, await factorAt(place)] as const),
+      const parts = Object.entries<readonly Place[]>(FACTORS).flatMap(([name, places]) =>
+        places.map((place) => ({ name, buffer: buffers[place.buffer], place })),
       );
-      return Object.fromEntries(await Promise.all(tensors)) as Record<FactorName, Float32Array<ArrayBuffer>>;
+      const numbers = await readParts(parts);
+      const tensors = parts.map(({ name }, index) => [name, numbers[index]] as const);
+      return Object.fromEntries(tensors) as Record<FactorName, Float32Array<ArrayBuffer>>;
+    },
+
+    async readState() {
+      checkAlive();
+      const header = stateHeader(moments, steps);
+      return stateBytes(header, await readParts(moments));
+    },
+
+    writeState(state) {
+      checkAlive();
+      const { steps: made, found } = stateIn(moments, state);
+      for (const { buffer, place, numbers } of found) writePart(buffer, place, numbers);
+      steps = made;
     },
 
     // #endif

@@ -111,6 +111,8 @@ export interface Adapters {
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
   readAdapter(): Promise<Record<FactorName, Float32Array<ArrayBuffer>>>;
+  readState(): Promise<Uint8Array<ArrayBuffer>>;
+  writeState(state: ArrayBuffer | Uint8Array): void;
   encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
   forward(region: RegionIndex): void;
   merge(): void;
@@ -170,3 +172,5 @@ export interface Step {
   readonly kernel: Kernel<StepBuffer>;
 }
 export declare const STEPS: readonly Step[];
+export declare const SLOTS: readonly (readonly [buffer: StepBuffer, name: string])[];
+export declare const STATE_OF: readonly (readonly [name: string, value: string])[];
