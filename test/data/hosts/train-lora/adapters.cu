@@ -10,6 +10,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <new>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,7 +53,6 @@ struct OutputRow {
 };
 
 static constexpr int BUFFER_COUNT = 11;
-static constexpr int TRAINED_COUNT = 2;
 static constexpr uint32_t REGION_COUNT = 1;
 
 static const BufferRow BUFFERS[BUFFER_COUNT] = {
@@ -81,6 +81,20 @@ static const OutputRow OUTPUTS[] = {
 
 static const RegionRow REGIONS[REGION_COUNT] = {
     {1, 0, 1, 0, 10, false},
+};
+
+static constexpr int TRAINED_COUNT = 2;
+static constexpr int SLOT_COUNT = 2;
+// buffers of the factors that are trained; each has a tensor of its shape for every slot of the optimizer
+static const int TRAINED[TRAINED_COUNT] = {4, 2};
+static const char *const SLOTS[SLOT_COUNT + 1] = {"m", "v", nullptr};
+// what a state is of: another one is refused
+static const char *const STATE_OF[][2] = {
+    {"optimizer", "adamw"},
+    {"method", "[[\"ir,ro->io\"]]"},
+    {"rank", "[[[3]]]"},
+    {"scale", "[[1,\"rank\"]]"},
+    {"seed", "[[0]]"},
 };
 
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
@@ -120,8 +134,8 @@ struct lotrc_adapters : Queue {
   void *buffer[BUFFER_COUNT] = {};  // what launches use
   void *own[BUFFER_COUNT] = {};     // memory of the library
   bool ready = false;               // all weights have memory
-  float *moment[2 * TRAINED_COUNT + 1] = {};
-  uint64_t steps = 0;
+  float *moment[SLOT_COUNT * TRAINED_COUNT + 1] = {};  // those of a factor side by side
+  uint64_t steps = 0;               // of the optimizer
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what depends on the factors alone has to be computed again
   unsigned long long graph = 0;     // the one that computes it since the last time; 0: it was computed at once
@@ -231,14 +245,13 @@ static cudaError_t ready(lotrc_adapters *a) {
 static cudaError_t allocate(lotrc_adapters *a) {
   for (int i = 0; i < BUFFER_COUNT; i++)
     if (!BUFFERS[i].later) LOTRC_TRY(present(a, i));
-  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[0]), 33 * sizeof(float)));
-  LOTRC_TRY(cudaMemsetAsync(a->moment[0], 0, 33 * sizeof(float), a->stream));
-  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[1]), 33 * sizeof(float)));
-  LOTRC_TRY(cudaMemsetAsync(a->moment[1], 0, 33 * sizeof(float), a->stream));
-  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[2]), 51 * sizeof(float)));
-  LOTRC_TRY(cudaMemsetAsync(a->moment[2], 0, 51 * sizeof(float), a->stream));
-  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[3]), 51 * sizeof(float)));
-  LOTRC_TRY(cudaMemsetAsync(a->moment[3], 0, 51 * sizeof(float), a->stream));
+  for (int i = 0; i < TRAINED_COUNT; i++)
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+      float *&memory = a->moment[SLOT_COUNT * i + slot];
+      const size_t bytes = bytes_of(a, TRAINED[i]);
+      LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&memory), bytes));
+      LOTRC_TRY(cudaMemsetAsync(memory, 0, bytes, a->stream));
+    }
   return cudaSuccess;
 }
 
@@ -290,6 +303,113 @@ static cudaError_t update(lotrc_adapters *a, const lotrc_adamw &n, float correct
   return cudaSuccess;
 }
 
+
+// The state of the optimizer as bytes: a safetensors file. Its header has an entry in each line, so that what differs between two of them is a line.
+
+// a tensor of the state, laid out as the buffer of its factor
+struct Moment {
+  const Place *place;
+  const char *slot;
+  float *memory;
+};
+
+static std::vector<Moment> moments_of(const lotrc_adapters *a) {
+  std::vector<Moment> all;
+  for (const Place &place : PLACES)
+    for (int i = 0; i < TRAINED_COUNT; i++)
+      if (place.factor && TRAINED[i] == place.buffer)
+        for (int slot = 0; slot < SLOT_COUNT; slot++) all.push_back({&place, SLOTS[slot], a->moment[SLOT_COUNT * i + slot]});
+  return all;
+}
+
+static size_t bytes_of(const Moment &moment) { return moment.place->rows * moment.place->cols * sizeof(float); }
+
+// a string of JSON
+static std::string quoted(const std::string &text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 32) {
+      const char *digits = "0123456789abcdef";
+      out += std::string("\\u00") + digits[code / 16] + digits[code % 16];
+      continue;
+    }
+    if (std::strchr("\"\\", c)) out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+static std::vector<std::string> state_lines(const std::vector<Moment> &moments, uint64_t steps) {
+  std::vector<std::string> lines = {"{\"__metadata__\":{\"format\":\"lotrc.state 1\""};
+  for (const auto &[name, value] : STATE_OF) lines.push_back(",\"lotrc." + std::string(name) + "\":" + quoted(value));
+  lines.push_back(",\"lotrc.steps\":\"" + std::to_string(steps) + "\"}");
+  size_t end = 0;
+  for (const Moment &moment : moments) {
+    const size_t begin = end;
+    end += bytes_of(moment);
+    lines.push_back("," + quoted(std::string(moment.place->tensor) + "/" + moment.slot) + ":{\"dtype\":\"F32\",\"shape\":[" +
+                    std::to_string(moment.place->rows) + "," + std::to_string(moment.place->cols) + "],\"data_offsets\":[" +
+                    std::to_string(begin) + "," + std::to_string(end) + "]}");
+  }
+  lines.push_back("}");
+  return lines;
+}
+
+// What comes before the numbers: as long for any number of steps.
+static std::string state_header(const std::vector<Moment> &moments, uint64_t steps) {
+  std::string text;
+  for (const std::string &line : state_lines(moments, steps)) text += (text.empty() ? "" : "\n") + line;
+  const size_t most_digits = 20;
+  const uint64_t length = (text.size() + most_digits - std::to_string(steps).size() + 7) / 8 * 8;
+  text.resize(length, ' ');
+  return std::string(reinterpret_cast<const char *>(&length), sizeof length) + text;
+}
+
+static size_t state_size(const std::vector<Moment> &moments) {
+  size_t size = state_header(moments, 0).size();
+  for (const Moment &moment : moments) size += bytes_of(moment);
+  return size;
+}
+
+// Why a state is not one of this library; an empty text: it is, and has this number of steps.
+static std::string refused_state(const std::vector<Moment> &moments, const char *state, size_t bytes, uint64_t *steps) {
+  uint64_t length = 0;
+  if (bytes >= sizeof length) std::memcpy(&length, state, sizeof length);
+  if (length == 0 || length > bytes - sizeof length) return "this is not a state: its header is not whole";
+  const std::string text(state + sizeof length, length), before = "\n,\"lotrc.steps\":\"";
+  const size_t at = text.find(before);
+  *steps = at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + before.size(), nullptr, 10);
+  const std::string header = state_header(moments, *steps);
+  if (bytes >= header.size() && std::memcmp(state, header.data(), header.size()) == 0) {
+    const size_t wanted = state_size(moments);
+    if (bytes == wanted) return "";
+    return "the state has " + std::to_string(bytes) + " bytes, not " + std::to_string(wanted) + ": it is not whole";
+  }
+  const auto shown = [](const std::string &line) { return line.size() > 1 ? line.substr(line[0] == ',', 300) : std::string("nothing more"); };
+  std::istringstream theirs(text);
+  for (const std::string &line : state_lines(moments, *steps)) {
+    std::string other;
+    std::getline(theirs, other);
+    other.erase(other.find_last_not_of(' ') + 1);
+    if (other != line)
+      return "the state is of another optimizer or adapter: it has " + shown(other) + ", and this library " + shown(line);
+  }
+  return "this is not a state: its header is not whole";
+}
+
+// The numbers of all moments, side by side on the host: from the device (`out`) or to it.
+static cudaError_t copy_moments(const lotrc_adapters *a, const std::vector<Moment> &moments, char *host, bool out) {
+  for (const Moment &moment : moments) {
+    const Place &place = *moment.place;
+    float *device = moment.memory + place.offset;
+    const size_t row = place.cols * sizeof(float), stride = place.stride * sizeof(float);
+    LOTRC_TRY(out ? cudaMemcpy2DAsync(host, row, device, stride, row, place.rows, cudaMemcpyDeviceToHost, a->stream)
+                  : cudaMemcpy2DAsync(device, stride, host, row, row, place.rows, cudaMemcpyHostToDevice, a->stream));
+    host += bytes_of(moment);
+  }
+  return cudaStreamSynchronize(a->stream);
+}
 
 extern "C" {
 
@@ -649,12 +769,45 @@ lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
   if (error == cudaSuccess && graph != 0) return fail(a, LOTRC_BAD_ORDER, "a graph would take the same step each time: steps are not captured");
   if (error == cudaSuccess) error = epilogue(a);
   if (error == cudaSuccess) {
-    const double t = static_cast<double>(++a->steps);
+    a->steps++;
+    const double t = static_cast<double>(a->steps);
     error = update(a, *n, static_cast<float>(1 - std::pow(n->beta1, t)), static_cast<float>(1 - std::pow(n->beta2, t)));
     a->stale = true;
   }
   const lotrc_status status = cuda(a, error, "step");
   return status == LOTRC_OK ? lotrc_clear_gradients(a) : status;
+}
+
+lotrc_status lotrc_state_bytes(lotrc_adapters *a, size_t *bytes) {
+  if (!a || !bytes) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  *bytes = state_size(moments_of(a));
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_get_state(lotrc_adapters *a, void *state, size_t bytes) {
+  const OnDevice on(a);
+  if (!a || !state) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const std::vector<Moment> moments = moments_of(a);
+  const size_t wanted = state_size(moments);
+  if (bytes != wanted)
+    return fail(a, LOTRC_BAD_ARGUMENT, "the state has " + std::to_string(wanted) + " bytes, not " + std::to_string(bytes));
+  const std::string header = state_header(moments, a->steps);
+  std::memcpy(state, header.data(), header.size());
+  return cuda(a, copy_moments(a, moments, static_cast<char *>(state) + header.size(), true), "reading the state");
+}
+
+lotrc_status lotrc_set_state(lotrc_adapters *a, const void *state, size_t bytes) {
+  const OnDevice on(a);
+  if (!a || !state) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const std::vector<Moment> moments = moments_of(a);
+  const char *from = static_cast<const char *>(state);
+  uint64_t steps = 0;
+  const std::string wrong = refused_state(moments, from, bytes, &steps);
+  if (!wrong.empty()) return fail(a, LOTRC_BAD_ARGUMENT, wrong);
+  from += state_header(moments, steps).size();
+  const cudaError_t error = copy_moments(a, moments, const_cast<char *>(from), false);  // which only reads there
+  if (error == cudaSuccess) a->steps = steps;
+  return cuda(a, error, "setting the state");
 }
 
 }  // extern "C"

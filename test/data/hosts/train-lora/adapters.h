@@ -140,6 +140,22 @@ lotrc_status lotrc_graph(lotrc_adapters *adapters, uint64_t *number);
 /* Drops the gradients that were summed since the last step. */
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
 
+/*
+ * The state of the optimizer, with which a training run goes on in another library for the same adapters: moments and the number of steps,
+ * without the factors (lotrc_get) and the gradients that were summed since the last step. The bytes are a safetensors file, always as many,
+ * with tensors as the checkpoints of lotrc train name them:
+ * FACTOR/m and FACTOR/v of every factor that is trained, laid out as the model stores it.
+ * lotrc_get_state waits for the copy.
+ */
+lotrc_status lotrc_state_bytes(lotrc_adapters *adapters, size_t *bytes);
+lotrc_status lotrc_get_state(lotrc_adapters *adapters, void *state, size_t bytes);
+
+/*
+ * Goes on from what lotrc_get_state gave, and waits for the copy. A state of another optimizer, or of adapters of another method, rank, scale,
+ * size or number, is refused (LOTRC_BAD_ARGUMENT) with what differs, and changes nothing.
+ */
+lotrc_status lotrc_set_state(lotrc_adapters *adapters, const void *state, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif
