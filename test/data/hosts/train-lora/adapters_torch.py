@@ -380,12 +380,11 @@ class Adapters(torch.nn.Module):
 
     def _graph_now(self):
         """The number of the graph that calls are captured in; 0: they run at once."""
-        if self._device.type != "cuda" or not torch.cuda.is_current_stream_capturing():
-            return 0
         number = ctypes.c_uint64()
         with self._guard():
-            self._enter()
-            self._check(self._library.lotrc_graph(self._handle, ctypes.byref(number)))
+            if self._device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+                self._enter()
+                self._check(self._library.lotrc_graph(self._handle, ctypes.byref(number)))
         return number.value
 
     def _token_now(self, names):
