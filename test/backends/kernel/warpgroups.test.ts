@@ -227,6 +227,11 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     expect(ptx).toMatch(/mbarrier::complete_tx::bytes\.multicast::cluster/);
     expect(ptx).toMatch(/\.reqnctapercluster 2, 1, 1/);
     expect(ptx.match(/barrier\.cluster\.wait\.acquire/g)).toHaveLength(2);
+    // the other block and the copy engine see barriers before anything arrives there, which the CPU cannot show
+    const begins =
+      /mbarrier\.init.*fence\.mbarrier_init\.release\.cluster.*barrier\.cluster\.arrive\.release.*setmaxnreg/s;
+    expect(ptx).toMatch(begins);
+    expect(ptx.split('fence.mbarrier_init')[1]).not.toMatch(/mbarrier\.init/);
     expect(ptx).toMatch(/setmaxnreg\.dec\.sync\.aligned\.u32\s+40/);
     expect(ptx).toMatch(/setmaxnreg\.inc\.sync\.aligned\.u32\s+232/);
     expect(ptx).not.toMatch(/\.local/);
