@@ -34,6 +34,8 @@ export type CudaCall =
   | readonly [kind: 'bind', name: string, data: ArrayLike<number>]
   /** the same calls with memory at odd addresses */
   | readonly [kind: 'unaligned', yes: boolean]
+  /** and where results lie over what they are made of */
+  | readonly [kind: 'over', yes: boolean]
   /** calls after it are captured; those after `captured` are not, and `replay` runs what was */
   | readonly [kind: 'capture', graph: number]
   | readonly [kind: 'captured' | 'replay']
@@ -183,6 +185,8 @@ export function runLibrary(
         return 'shim_replay();';
       case 'unaligned':
         return `shift = ${call[1] ? 8 : 16};`;
+      case 'over':
+        return `over = ${call[1]};`;
       case 'begin_adapter': {
         const [, adapter, rank, scale, group] = call;
         const name = group === undefined ? 'nullptr' : JSON.stringify(group);

@@ -229,6 +229,10 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
           ['bind', ...first],
           ['forward_at', 0, rows, inputs['x_0']!, [['unused', elementsOf(plan, 'y_0', rows)]]],
           ['unaligned', false],
+          ['over', true],
+          ['forward_at', 0, rows, inputs['x_0']!, [['unused y', elementsOf(plan, 'y_0', rows)]]],
+          ['backward_at', 0, rows, [inputs['dy_0']!], ['unused dx', elementsOf(plan, 'dx_0', rows)]],
+          ['over', false],
           ['forward_at', 0, 71, new Float32Array(71 * size.in), [['none', 71 * size.out]]],
           [
             'backward_at',
@@ -244,6 +248,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       expect(answer.messages).toEqual([
         `1: ${first[0]} is at an address that is not a multiple of 16`,
         '1: x_0 is at an address that is not a multiple of 16',
+        '1: y_0 overlaps x_0',
+        '1: dx_0 overlaps dy_0',
         '1: rows is 71, not 1 to 70',
         '1: region 0 writes its dx: regions after it that read the same x add to it',
       ]);

@@ -210,4 +210,3 @@ static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*k
 // containers of emitted libraries
 SHIM_STATE template class std::vector<uint16_t>;
 SHIM_STATE template class std::vector<float>;
-SHIM_STATE template class std::vector<std::pair<int, void *>>;

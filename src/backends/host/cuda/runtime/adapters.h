@@ -159,7 +159,8 @@ lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
 
 /*
  * The same in memory of the caller: x and the y of every layer, in their order, of `rows` rows each, dense unless the list of buffers
- * says otherwise, at multiples of LOTRC_ALIGNMENT bytes (LOTRC_BAD_ARGUMENT). The library then has no memory for them.
+ * says otherwise, at multiples of LOTRC_ALIGNMENT bytes; what is written overlaps nothing else (LOTRC_BAD_ARGUMENT). The library then has no
+ * memory for them.
 #if EMIT_LIBRARY
  * `rows` is the number of tokens, and what of the rows is not the caller's is zero at first.
 #else
