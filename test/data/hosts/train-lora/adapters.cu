@@ -640,20 +640,31 @@ class Lent {
   Lent &operator=(const Lent &) = delete;
   ~Lent() {
     a->rows = a->tokens;
-    for (const auto &[buffer, memory] : before) a->buffer[buffer] = memory;
+    for (const Part &part : parts) a->buffer[part.buffer] = part.before;
   }
 
-  lotrc_status lend(int buffer, const void *memory) {
+  // Launches write what they are told to write alone, and read nothing that is in its place.
+  lotrc_status lend(int buffer, const void *memory, bool written = false) {
     if (!memory) return fail(a, LOTRC_BAD_ARGUMENT, std::string(BUFFERS[buffer].name) + " is null");
     if (!aligned(memory)) return unaligned(a, BUFFERS[buffer].name);
-    before.emplace_back(buffer, a->buffer[buffer]);
-    a->buffer[buffer] = const_cast<void *>(memory);  // launches write what they are told to write alone
+    const uintptr_t first = reinterpret_cast<uintptr_t>(memory), end = first + BUFFERS[buffer].elements * a->rows * element_bytes(buffer);
+    for (const Part &other : parts)
+      if ((written || other.written) && first < other.end && other.first < end)
+        return fail(a, LOTRC_BAD_ARGUMENT, std::string(BUFFERS[buffer].name) + " overlaps " + BUFFERS[other.buffer].name);
+    parts.push_back({buffer, a->buffer[buffer], first, end, written});
+    a->buffer[buffer] = const_cast<void *>(memory);
     return LOTRC_OK;
   }
 
  private:
+  struct Part {
+    int buffer;
+    void *before;
+    uintptr_t first, end;
+    bool written;
+  };
   lotrc_adapters *a;
-  std::vector<std::pair<int, void *>> before;
+  std::vector<Part> parts;
 };
 
 // a region and a number of rows that a call may have
@@ -672,8 +683,8 @@ lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows,
   const RegionRow &row = REGIONS[region];
   Lent lent(a, rows);
   status = lent.lend(row.x, x);
-  for (int i = 0; i < row.layers && status == LOTRC_OK; i++) status = lent.lend(OUTPUTS[row.first + i].y, y[i]);
-  if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept);
+  for (int i = 0; i < row.layers && status == LOTRC_OK; i++) status = lent.lend(OUTPUTS[row.first + i].y, y[i], true);
+  if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept, true);
   return status == LOTRC_OK ? cuda(a, forward_pass(a, region), "forward") : status;
 }
 
@@ -719,7 +730,7 @@ lotrc_status lotrc_backward_at(lotrc_adapters *a, uint32_t region, uint32_t rows
   status = lent.lend(row.x, x);
   for (int i = 0; i < row.layers && status == LOTRC_OK; i++)
     if (OUTPUTS[row.first + i].dy >= 0) status = lent.lend(OUTPUTS[row.first + i].dy, dy[i]);
-  if (status == LOTRC_OK && row.dx >= 0) status = lent.lend(row.dx, dx);
+  if (status == LOTRC_OK && row.dx >= 0) status = lent.lend(row.dx, dx, true);
   if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept);
   if (status != LOTRC_OK) return status;
   const cudaError_t error = row.adds && !adds ? clear_dx(a, row.dx) : cudaSuccess;

@@ -98,7 +98,8 @@ lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
 
 /*
  * The same in memory of the caller: x and the y of every layer, in their order, of `rows` rows each, dense unless the list of buffers
- * says otherwise, at multiples of LOTRC_ALIGNMENT bytes (LOTRC_BAD_ARGUMENT). The library then has no memory for them.
+ * says otherwise, at multiples of LOTRC_ALIGNMENT bytes; what is written overlaps nothing else (LOTRC_BAD_ARGUMENT). The library then has no
+ * memory for them.
  * `rows`: 1 to the number of tokens.
  * `kept`: memory for what the list of regions says that a region keeps for its backward pass, laid out as the buffer of that name; null: in
  * the library, until the next forward pass of the region.
