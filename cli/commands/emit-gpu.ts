@@ -12,7 +12,7 @@ import {
   subgroupMatrix,
 } from '../../src/backends/kernel/device/subgroup-matrices.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { DeviceProfile } from '../../src/backends/kernel/model/types.js';
+import type { DeviceProfile, Launch } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../src/backends/kernel/plan/explain-json.js';
@@ -79,28 +79,30 @@ export async function emitGpuCommand(
   });
   if (options.tf32 && options.tf32x3) refuseUsage('--tf32 and --tf32x3 exclude each other');
   const rounding = options.tf32x3 ? 'tf32x3' : options.tf32 ? 'tf32' : null;
-  const planned = options.tokens.map((tokens) =>
-    choose(contraction, {
-      device,
-      tokens,
-      purpose: options.for,
-      adapters: options.adapters,
-      ...(options.maxRank === undefined ? {} : { mostRank: options.maxRank }),
-      schedules,
-      ...(options.dtype ? { dtype: options.dtype } : {}),
-      ...(rounding ? { rounding } : {}),
-      ...(options.strategy ? { strategy: options.strategy } : {}),
-      ...(options.merge ? { merging: true } : {}),
-      ...(options.subgroups ? { subgroups: true } : {}),
-      ...(options.subgroupMatrix ? { matrix: options.subgroupMatrix } : {}),
+  const { optimizer = DEFAULT_OPTIMIZER.kind, adapters, maxRank: mostRank } = options;
+  const halfSums = options.accumulate === 'f16';
+  const emitted: EmitOptions = { architectures: architecturesOf(options, device), halfSums, optimizer };
+  const planned = await Promise.all(
+    options.tokens.map(async (tokens) => {
+      const rows = { device, tokens, adapters, ...(mostRank === undefined ? {} : { mostRank }) };
+      const lowering = await backEnd.lowering?.(rows, emitted);
+      return choose(contraction, {
+        ...rows,
+        purpose: options.for,
+        schedules,
+        ...(options.dtype ? { dtype: options.dtype } : {}),
+        ...(rounding ? { rounding } : {}),
+        ...(options.strategy ? { strategy: options.strategy } : {}),
+        ...(options.merge ? { merging: true } : {}),
+        ...(options.subgroups ? { subgroups: true } : {}),
+        ...(options.subgroupMatrix ? { matrix: options.subgroupMatrix } : {}),
+        ...(lowering ? { emitted: (launch: Launch) => lowering.of(launch) } : {}),
+      });
     }),
   );
   if (rounding && planned[0]!.dtype !== 'f32') {
     refuseUsage(`--${rounding} is for float32: the operands are ${planned[0]!.dtype}`);
   }
-  // the plan that is explained is the one that is written
-  const { optimizer = DEFAULT_OPTIMIZER.kind } = options;
-  const halfSums = options.accumulate === 'f16';
   if (halfSums && planned[0]!.dtype !== 'f16') {
     refuseUsage(`--accumulate f16 is for --dtype f16: the operands are ${planned[0]!.dtype}`);
   }
@@ -110,7 +112,6 @@ export async function emitGpuCommand(
       `--subgroup-matrix ${shape} multiplies ${subgroupMatrix(shape).type}: the operands are ${planned[0]!.dtype}`,
     );
   }
-  const emitted: EmitOptions = { architectures: architecturesOf(options, device), halfSums, optimizer };
   for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
   const emissions = await Promise.all(planned.map((plan) => backEnd.emit(plan, emitted)));
   const plans = emissions.map(({ plan }) => plan);

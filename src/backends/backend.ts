@@ -4,6 +4,7 @@ import type { OptimizerKind } from '../train/optimizers/index.js';
 import { CUDA } from './host/cuda/back-end.js';
 import { HIP } from './host/hip/back-end.js';
 import type { Emission } from './host/shared/emitted.js';
+import type { LaunchLowering, Planned } from './host/shared/lower.js';
 import { WEBGPU } from './host/webgpu/back-end.js';
 import type { SegmentedModel } from './host/webgpu/segments/segments.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
@@ -44,6 +45,8 @@ export interface BackEnd {
   readonly records?: true;
   /** why it cannot emit a plan; empty when it can. Kernels are verified when they are made. */
   check(plan: KernelPlan, options: EmitOptions): readonly Diagnostic[];
+  /** how launches are emitted, by which forms are compared; absent: as they are planned */
+  lowering?(planned: Planned, options: EmitOptions): Promise<LaunchLowering>;
   /** what it makes of a plan that was checked */
   emit(plan: KernelPlan, options: EmitOptions): Promise<Emission>;
   /**

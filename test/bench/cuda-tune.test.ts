@@ -101,7 +101,9 @@ test('a job for warpgroups says in numbers what its maps are of, and in which or
   const [plan] = tunedPlans(contraction, { ...HOPPER, tokens: [300] }) as [KernelPlan];
   const jobs = cudaJobs(plan, 2);
   const at = jobs.findIndex(({ schedules }) => ofWarpgroups(schedules[0]!));
-  const { candidates, rounded } = jobJson(jobs[at]!, plan, at);
+  const job = jobs[at]!;
+  const paired = { ...job.schedules[0]!, BN: 128, TN: 128, stages: 6, pairs: true } as const;
+  const { candidates, rounded } = jobJson({ ...job, schedules: [paired] }, plan, at);
   const { schedule, ...first } = candidates[0]!;
   expect(rounded).toBe('bf16');
   expect(first.kernel).toMatch(/_warpgroups$/);

@@ -17,7 +17,7 @@ import { defineFunction } from '../../src/passes/adapters/function-body.js';
 import { defineGradient, gradientHints } from '../../src/passes/adapters/gradient-function.js';
 import { stemOf } from '../../src/passes/adapters/to-functions.js';
 import { rewrite } from '../../src/rewrite.js';
-import { profile } from './devices.js';
+import { inPairs, profile } from './devices.js';
 import { cudaHost } from './emitted-files.js';
 import { values } from './kernel-cases.js';
 import type { Feed } from './ort-op.js';
@@ -29,7 +29,7 @@ export function operators(
   rounding: UnitRounding | null = null,
   dtype: KernelDtype = 'f32',
   architectures: readonly string[] = ['sm_80'],
-  device: DeviceProfile = profile('h100', 'cuda'),
+  device: DeviceProfile = inPairs(profile('h100', 'cuda')),
 ): readonly EmittedFile[] {
   const plan = choose(contract(model), {
     ...{ device, tokens, purpose: 'train', dtype },

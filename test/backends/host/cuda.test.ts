@@ -10,7 +10,7 @@ import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choo
 import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, ofEachKind, runLibrary } from '../../support/cuda-host.js';
-import { profile } from '../../support/devices.js';
+import { inPairs, profile } from '../../support/devices.js';
 import { cudaHost } from '../../support/emitted-files.js';
 import { allOrFirst, EVERYTHING, everySecond } from '../../support/everything.js';
 import {
@@ -27,7 +27,7 @@ import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { allPlaces, EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
-const device = profile('h100', 'cuda');
+const device = inPairs(profile('h100', 'cuda'));
 const written = (plan: KernelPlan, options: { readonly optimizer?: OptimizerKind } = {}) =>
   cudaHost(plan, ['sm_80', 'sm_90a'], options);
 

@@ -8,9 +8,9 @@ import type {
 import {
   addWork,
   ELEMENT_BYTES,
-  predict,
   productWork,
   reduceWork,
+  roofline,
   type Work,
 } from '../../../src/backends/kernel/plan/cost.js';
 import { profile } from '../../support/devices.js';
@@ -64,7 +64,7 @@ function seconds(
   device: DeviceProfile,
 ): number {
   return launches(column, d, M, r, dtype).reduce(
-    (total, [work, share]) => total + share * predict(work, dtype, device).seconds,
+    (total, [work, share]) => total + share * roofline(work, dtype, device).seconds,
     0,
   );
 }

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { loweringFor } from '../../../src/backends/host/cuda/lower.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import type { Launch, MatrixRef, Packed, Product } from '../../../src/backends/kernel/model/types.js';
 import { dense, flipped, plain } from '../../../src/backends/kernel/plan/launches.js';
-import { packedGroups, UNPACKING } from '../../../src/backends/kernel/plan/packed-groups.js';
+import { packedGroups } from '../../../src/backends/kernel/plan/packed-groups.js';
+import { UNPACKING } from '../../../src/backends/kernel/plan/product-price.js';
 import { whyNoWarpgroups } from '../../../src/backends/kernel/plan/warpgroup-schedule.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { compileCuda, runOnCpu } from '../../support/cuda.js';
@@ -97,10 +99,12 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
   );
 });
 
-test('they are chosen where they are predicted to take less time than mma.sync', () => {
-  const { work } = large(true, { bits: 4, block: 32, table: null }, true);
+test('they are emitted where they are predicted to take less time than mma.sync, cut where that is', () => {
+  const launch = { ...large(true, { bits: 4, block: 32, table: null }, true), schedule: PLANNED };
   const chosen = (tokens: number, device = h100) =>
-    packedGroups(work as Product, PLANNED, { device, tokens }) !== null;
+    loweringFor({ device, tokens, adapters: 1 }, ['sm_90a'])
+      .of(launch)
+      .some(({ warpgroups }) => warpgroups !== undefined);
   // a wave of 128 blocks of 256 rows, of which few rows leave most without work
   expect([128, 512, 1024, 2048, 4096].map((tokens) => chosen(tokens))).toEqual([
     false,
@@ -109,9 +113,10 @@ test('they are chosen where they are predicted to take less time than mma.sync',
     true,
     true,
   ]);
-  // where lanes are slow it is unpacking that counts: of 256 rows, or of 128
-  expect(chosen(4096, { ...h100, flops: { ...h100.flops, f32: 1e12 } })).toBe(true);
-  expect(chosen(500, { ...h100, flops: { ...h100.flops, f32: 1e12 } })).toBe(false);
+  // where lanes are slow it is unpacking that counts: tiles are cut until all lanes unpack
+  const slow = { ...h100, flops: { ...h100.flops, f32: 1e12 } };
+  expect(chosen(4096, slow)).toBe(true);
+  expect(chosen(200, slow)).toBe(false);
 });
 
 test('blocks of less than 16 bytes are not for warpgroups', () => {
@@ -161,7 +166,7 @@ function large(transposed: boolean, how: Pick<Packed, 'bits' | 'block' | 'table'
     epilogue: { scale: 1, accumulate: false },
     parts: 1,
   };
-  const schedule = packedGroups(work, PLANNED, { device: h100, tokens: 4096 })!;
+  const schedule = packedGroups(work, PLANNED)!;
   const name = `${transposed ? 'y' : 'dx'}_${how.bits}_${how.table ?? 'whole'}`;
   const predicted = { flops: 0, bytes: 0, seconds: 0 };
   return { name, family: 'gemm', schedule, work, predicted, does: name };

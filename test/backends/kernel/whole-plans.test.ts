@@ -151,7 +151,8 @@ const cutPlan = ([dtype, purpose, stored, activation]: (typeof CUT)[number]) =>
       ...(activation ? { activation } : {}),
     },
     {
-      device: profile('h100', 'cuda'),
+      // a second launch costs nothing, so that small products are cut
+      device: { ...profile('h100', 'cuda'), launchSeconds: 0 },
       ...{ dtype, purpose, tokens: 9, strategy: 'split', schedules: SMALL_TILES },
     },
   );

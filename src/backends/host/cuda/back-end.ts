@@ -10,6 +10,10 @@ export const CUDA: BackEnd = {
   devices: CUDA_DEVICES,
   flags: ['maxRank', 'arch', 'tf32', 'tf32x3'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, CUDA), ...noSteps(optimizer)],
+  async lowering(planned, { architectures }) {
+    const { loweringFor } = await import('./lower.js');
+    return loweringFor(planned, architectures);
+  },
   async emit(plan, { architectures, optimizer }) {
     const { cudaEmission } = await import('./cuda.js');
     return cudaEmission(plan, architectures, optimizer);

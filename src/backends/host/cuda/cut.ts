@@ -1,8 +1,9 @@
 import { blocksAtOnce } from '../../kernel/device/blocks.js';
 import { unitBytes, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
-import type { Extent, KernelPlan, Product, TileSchedule } from '../../kernel/model/types.js';
-import { lengthOf, productWork } from '../../kernel/plan/cost.js';
+import type { Extent, Product, TileSchedule } from '../../kernel/model/types.js';
+import { lengthOf } from '../../kernel/plan/cost.js';
 import { MOST_PARTS } from '../shared/cuts.js';
+import type { Planned } from '../shared/lower.js';
 
 /** Blocks for each multiprocessor that a cut product aims at, as far as they have shared memory: one loads while others multiply. */
 const BLOCKS_EACH = 2;
@@ -10,11 +11,11 @@ const BLOCKS_EACH = 2;
 const LEAST_TILES = 4;
 const LEAST_WITHOUT_RING = 2;
 
-/** Parts that fill the device; 1 where the product has blocks enough or where parts would cost more than they give. */
-export function partsOf(
+/** Parts that fill the device; 1 where the product has blocks enough. */
+export function mostParts(
   work: Product,
   schedule: TileSchedule,
-  { device, tokens, adapters, mostRank }: KernelPlan,
+  { device, tokens, adapters, mostRank }: Planned,
 ): number {
   const { BM, BN, BK, stages, subgroups } = schedule;
   const sorted = adapters > 1 && mostRank === undefined;
@@ -25,15 +26,12 @@ export function partsOf(
   const blocks = Math.ceil(rows / BM) * Math.ceil(cols / BN);
   if (blocks >= device.multiprocessors) return 1;
   const tiles = work.segments.reduce((sum, { inner }) => sum + Math.ceil(n(inner) / BK), 0);
-  // parts are written and read once; that may be half of what the product reads
-  const read = productWork(work, { BN }, { M: tokens }).bytes;
   const type = unitTypeOf(work);
   const ring = type && schedule.warps > 0 ? unitBytes(schedule, type) : 0;
   const each = Math.min(BLOCKS_EACH, blocksAtOnce(ring, device));
   return Math.min(
     Math.ceil((each * device.multiprocessors) / blocks),
     Math.floor(tiles / (stages > 1 ? LEAST_TILES : LEAST_WITHOUT_RING)),
-    Math.floor(read / 2 / (8 * rows * cols)),
     MOST_PARTS,
   );
 }

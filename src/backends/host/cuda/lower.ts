@@ -6,31 +6,44 @@ import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
 import type { DeviceProfile, KernelPlan, Launch, Product, TileSchedule } from '../../kernel/model/types.js';
 import { codeTableBytes } from '../../kernel/plan/code-tables.js';
 import { packedGroups } from '../../kernel/plan/packed-groups.js';
+import { priced, unlessSlower } from '../../kernel/plan/price.js';
 import { ringOfCores } from '../../kernel/plan/schedule.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 import { DECLARED_BYTES } from '../../kernel/print/cuda/shared-memory.js';
 import { ProductCuts } from '../shared/cuts.js';
-import { withLaunches } from '../shared/lower.js';
-import { partsOf } from './cut.js';
+import { type LaunchLowering, loweredBy, type Planned } from '../shared/lower.js';
+import { mostParts } from './cut.js';
 
 /** Blocks with matrix units on a multiprocessor: one multiplies while the other waits, or stores its results. */
 const BLOCKS_AT_ONCE = 2;
 
+/** The plan as it is emitted: see loweringFor. */
+export const loweredPlan = (plan: KernelPlan, architectures: readonly string[] = []): KernelPlan =>
+  loweredBy(loweringFor(plan, architectures), plan);
+
 /**
- * The plan as it is emitted: products of too few blocks are cut into parts (partsOf), and schedules are those of the
+ * How launches are emitted: products of too few blocks are cut into parts (mostParts), and schedules are those of the
  * kernels: matrix units (mma.sync) for products of narrow operands and of float32 that is rounded, CUDA cores for the rest.
- * Kernels run on devices of all `architectures`. With sm_90a among them a product whose planned schedule is one of warpgroups keeps
- * it, for devices that have warpgroups.
+ * Kernels run on devices of all `architectures`. With sm_90a among them a product whose planned schedule is one of warpgroups has a
+ * kernel of theirs too, unless a device that has warpgroups is clearly faster without.
  */
-export function loweredPlan(plan: KernelPlan, architectures: readonly string[] = []): KernelPlan {
-  const least = leastOf(plan.device, architectures);
-  const cuts = new ProductCuts({ ...plan, device: least }, partsOf);
-  const lowered = withLaunches(plan, (launch) => {
-    const own = { ...launch, schedule: scheduleOf(launch, least) };
-    const warpgroups = groupedSchedule(launch, architectures, plan);
-    return cuts.of(warpgroups ? { ...own, warpgroups } : own);
-  });
-  return { ...lowered, buffers: [...plan.buffers, ...cuts.buffers()] };
+export function loweringFor(planned: Planned, architectures: readonly string[]): LaunchLowering {
+  const least = leastOf(planned.device, architectures);
+  const cuts = new ProductCuts(planned, (work, schedule) =>
+    mostParts(work, schedule, { ...planned, device: least }),
+  );
+  const hasGroups = planned.device.features.includes('wgmma');
+  return {
+    of: (launch) => {
+      const own = { ...launch, schedule: scheduleOf(launch, least) };
+      const warpgroups = groupedSchedule(launch, architectures);
+      if (!warpgroups) return cuts.of(own);
+      const grouped = [priced({ ...own, warpgroups }, planned)];
+      const wins = !hasGroups || unlessSlower(grouped, cuts.cheapest(own)) === grouped;
+      return wins ? grouped : cuts.of(own);
+    },
+    buffers: () => cuts.buffers(),
+  };
 }
 
 /**
@@ -40,10 +53,9 @@ export function loweredPlan(plan: KernelPlan, architectures: readonly string[] =
 export function groupedSchedule(
   { work, schedule }: Launch,
   architectures: readonly string[],
-  plan: Pick<KernelPlan, 'device' | 'tokens'>,
 ): TileSchedule | null {
   if (!architectures.includes('sm_90a') || work.kind !== 'product') return null;
-  if (work.segments.some(({ b }) => b.matrix.packed)) return packedGroups(work, schedule, plan);
+  if (work.segments.some(({ b }) => b.matrix.packed)) return packedGroups(work, schedule);
   return whyNoWarpgroups(work, schedule) === null ? schedule : null;
 }
 

@@ -10,6 +10,10 @@ export const HIP: BackEnd = {
   devices: HIP_DEVICES,
   flags: ['maxRank', 'arch'],
   check: (plan, { optimizer }) => [...forOtherDevice(plan, HIP), ...noSteps(optimizer)],
+  async lowering(planned) {
+    const { hipLowering } = await import('./lower.js');
+    return hipLowering(planned);
+  },
   async emit(plan, { architectures, optimizer }) {
     const { hipEmission } = await import('./hip.js');
     return hipEmission(plan, architectures, optimizer);

@@ -120,7 +120,7 @@ export interface OperatorTarget {
 export function stepOf(launch: Launch, { target, least, architectures }: OperatorTarget): KindLaunch {
   const gridded = (one: Launch): Gridded => ({ kernel: kernelOf(one), grid: gridFor(one, target.tokens) });
   const written = { ...launch, schedule: scheduleOf(launch, least), planned: launch.schedule };
-  const warpgroups = groupedSchedule(launch, architectures, target);
+  const warpgroups = groupedSchedule(launch, architectures);
   if (!warpgroups) return { ...gridded(written), launch: written };
   const twin = gridded(twinOf(launch, warpgroups));
   return { ...gridded(written), launch: { ...written, warpgroups }, twin };

@@ -14,6 +14,10 @@ export const WEBGPU: BackEnd = {
   flags: ['subgroups', 'subgroupMatrix', 'segments', 'accumulate', 'maxRank'],
   records: true,
   check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
+  async lowering(planned, { halfSums }) {
+    const { wgslLowering } = await import('./lower.js');
+    return wgslLowering(planned, { halfSums });
+  },
   async emit(plan, { halfSums, optimizer }) {
     const { loweredWgsl } = await import('./lower.js');
     const lowered = loweredWgsl(plan, { halfSums });

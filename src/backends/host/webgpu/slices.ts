@@ -1,15 +1,9 @@
-import type {
-  BufferPlan,
-  KernelPlan,
-  Launch,
-  MatrixRef,
-  Operand,
-  Product,
-  Segment,
-} from '../../kernel/model/types.js';
-import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan/cost.js';
-import { arithmeticOf, dense } from '../../kernel/plan/launches.js';
+import type { BufferPlan, Launch, MatrixRef, Operand, Product, Segment } from '../../kernel/model/types.js';
+import { ELEMENT_BYTES, lengthOf } from '../../kernel/plan/cost.js';
+import { dense } from '../../kernel/plan/launches.js';
+import { priced } from '../../kernel/plan/price.js';
 import { PLACED } from '../shared/kernels.js';
+import type { Planned } from '../shared/lower.js';
 
 /** What a product adds up before its last slice. */
 const SUMS = 'sums_of_slices';
@@ -22,23 +16,22 @@ const SUMS = 'sums_of_slices';
 export class WeightSlices {
   #perToken = 0;
 
-  constructor(readonly plan: KernelPlan) {}
+  constructor(readonly planned: Planned) {}
 
   of(launch: Launch): readonly Launch[] {
     const { work } = launch;
     if (work.kind !== 'product' || work.widen || work.chain || work.parts > 1) return [launch];
     const works = this.#cut(work);
     if (works.length === 1) return [launch];
-    const { tokens, device } = this.plan;
     return works.map((part, n) => {
       const last = n === works.length - 1;
-      return {
+      const slice = {
         ...launch,
         name: last ? launch.name : `${launch.name}_slice_${n + 1}`,
         work: part,
-        predicted: predict(productWork(part, launch.schedule, { M: tokens }), arithmeticOf(part), device),
         does: `${launch.does} (slice ${n + 1} of ${works.length})`,
       };
+      return priced(slice, this.planned);
     });
   }
 
@@ -92,7 +85,7 @@ export class WeightSlices {
 
   /** Rows that a matrix is cut at: as many as may be bound, each from where a binding may begin. Fewer than two: it is not cut; a packed one never is. */
   #shares({ rows, rowStride, dtype, packed }: MatrixRef): readonly (readonly [from: number, to: number])[] {
-    const { bindingBytes = Number.POSITIVE_INFINITY } = this.plan.device;
+    const { bindingBytes = Number.POSITIVE_INFINITY } = this.planned.device;
     // what depends on tokens is as long as a caller says
     if (typeof rows !== 'number' || packed) return [];
     const stride = Number(rowStride);

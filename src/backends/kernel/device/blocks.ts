@@ -14,3 +14,9 @@ export const blocksAtOnce = (
   bytes: number,
   { workgroupBytes }: Pick<DeviceProfile, 'workgroupBytes'>,
 ): number => Math.floor((workgroupBytes + OF_SYSTEM) / (bytes + OF_SYSTEM));
+
+/** Blocks that the busiest of `units` multiprocessors runs, one after another or at once. A pair takes two of them; a last row has no partner. */
+export const blocksOfBusiest = (down: number, across: number, pairs: boolean, units: number): number =>
+  pairs
+    ? Math.ceil((Math.ceil(down / 2) * across) / Math.max(1, Math.floor(units / 2)))
+    : Math.ceil((down * across) / units);

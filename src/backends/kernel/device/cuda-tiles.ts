@@ -49,13 +49,14 @@ const TF32: readonly TileEntry[] = [...MMA_GEMM, ...COMMON].flatMap(
   },
 );
 
-/** wgmma m64n256k16: one producer and two consumer warpgroups; in pairs where that takes no more waves (plan/schedule.ts) */
+/** wgmma m64n256k16, and of fewer columns where blocks are few: one producer and two consumer warpgroups; in pairs where that takes no more waves (plan/schedule.ts) */
 const WGMMA_GEMM: readonly TileEntry[] = [
   ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 4, 4, 1]],
   ['gemm', 'rows<=32', [32, 128, 64, 32, 32, 4, 4, 4, 1]],
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 4, 4, 1]],
   ['gemm', 'any', [128, 256, 64, 64, 256, 4, 4, 12, 1], { pairs: true }],
   ['gemm', 'any', [128, 128, 64, 64, 128, 4, 6, 12, 1], { pairs: true }],
+  ['gemm', 'any', [128, 64, 64, 64, 64, 4, 8, 12, 1]],
 ];
 
 /**

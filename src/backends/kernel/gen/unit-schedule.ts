@@ -1,7 +1,10 @@
-import { elementOf, UNIT_INNER, type UnitType } from '../ir/units.js';
+import { elementOf, UNIT, UNIT_INNER, type UnitType } from '../ir/units.js';
 import type { Product, TileSchedule } from '../model/types.js';
 import { paddedElements, vectorWidth } from '../plan/padded-tiles.js';
 import { unpaired } from '../plan/warpgroup-schedule.js';
+
+/** Schedulers of a multiprocessor: with fewer warps in a block some matrix units have none. */
+const SCHEDULERS = 4;
 
 /** In which type the matrix unit multiplies: the narrowest of the operands; null: float32 that is not rounded. */
 export function unitTypeOf({ segments, rounding }: Pick<Product, 'segments' | 'rounding'>): UnitType | null {
@@ -24,7 +27,9 @@ export function unitBytes({ BM, BN, BK, stages }: TileSchedule, type: UnitType):
 export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: number): TileSchedule | null {
   if (schedule.warps === 0) return null;
   const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
-  const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, type === 'tf32x3' ? 32 : 64, BN)];
+  const TM = Math.min(schedule.TM, 64);
+  let TN = Math.min(schedule.TN, type === 'tf32x3' ? 32 : 64, BN);
+  while ((BM / TM) * (BN / TN) < SCHEDULERS && TN > UNIT.cols) TN /= 2;
   const size = 16 / vectorWidth(elementOf(type));
   const ring = (BK: number, stages: number) => unitBytes({ ...schedule, BM, BN, BK, stages }, type);
   const wanted = Math.max(schedule.stages, 2);

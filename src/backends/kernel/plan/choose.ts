@@ -19,6 +19,7 @@ import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
 import { withPaddedRanks } from './padded-ranks.js';
+import { total } from './price.js';
 import { byRow } from './rows.js';
 import { pickSchedule } from './schedule.js';
 import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
@@ -51,6 +52,8 @@ export interface PlanOptions {
   readonly matrix?: SubgroupShape;
   /** schedules before the built-in ones */
   readonly schedules?: readonly ScheduleRow[];
+  /** the launches that a back end emits for one of the plan: forms are compared by what these cost. Absent: by the plan's own */
+  readonly emitted?: (launch: Launch) => readonly Launch[];
 }
 
 const STRATEGY_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
@@ -65,7 +68,7 @@ const WIDEN = { tokens: 64, rank: 16 } as const;
  * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
  */
 export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan {
-  const { device, tokens, purpose } = options;
+  const { device, tokens, purpose, emitted = (launch: Launch) => [launch] } = options;
   const dtype = options.dtype ?? layers.dtype;
   const adapters = options.adapters ?? 1;
   const { mostRank } = options;
@@ -93,7 +96,7 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
   const written = new Set<number>();
   const contextOf = (region: LayerRegion, addsToDx: boolean): RegionContext => {
     const group = groups.get(region.group)!;
-    return { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx };
+    return { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx, emitted };
   };
   const regions = contraction.regions.map((region): RegionPlan => {
     const addsToDx = written.has(region.input);
@@ -101,7 +104,7 @@ export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan 
     const context = contextOf(region, addsToDx);
     const { candidate, because, rejected } =
       mostRank === undefined
-        ? best(region, context, adapters, options.strategy, options.merging === true)
+        ? best(region, context, adapters, options)
         : {
             candidate: byRow(region, context, mostRank),
             because: 'rows have adapters of their own',
@@ -180,18 +183,6 @@ const openRows = ({
 
 const typesOf = (device: DeviceProfile): readonly KernelDtype[] =>
   (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);
-
-/** Sum of the predicted times of launches that run one after another. */
-export function total(launches: readonly Launch[]): Predicted {
-  return launches.reduce(
-    (sum, { predicted }) => ({
-      flops: sum.flops + predicted.flops,
-      bytes: sum.bytes + predicted.bytes,
-      seconds: sum.seconds + predicted.seconds,
-    }),
-    { flops: 0, bytes: 0, seconds: 0 },
-  );
-}
 
 /** A strategy that may be tried, or why not. */
 interface Choice {
@@ -320,8 +311,7 @@ function best(
   region: LayerRegion,
   context: RegionContext,
   adapters: number,
-  wanted: StrategyKey | undefined,
-  merging: boolean,
+  { strategy: wanted, merging = false }: PlanOptions,
 ) {
   const rejected: Rejected[] = [];
   const priced: Priced[] = [];
@@ -334,7 +324,8 @@ function best(
     }
     const candidate = make(region, context);
     const { weights, forward, backward } = candidate;
-    priced.push({ key, name, candidate, ...total([...weights.flat(), ...forward, ...backward]) });
+    const launches = [...weights.flat(), ...forward, ...backward].flatMap(context.emitted);
+    priced.push({ key, name, candidate, ...total(launches) });
   }
   const chosen =
     priced.find(({ key }) => key === wanted) ?? priced.reduce((a, b) => (b.seconds < a.seconds ? b : a));

@@ -2,6 +2,7 @@ import type {
   DeviceProfile,
   EinsumWork,
   Extent,
+  Finish,
   KernelDtype,
   MatrixRef,
   Operand,
@@ -31,11 +32,11 @@ export function rateOf(dtype: KernelDtype | UnitRounding, { flops }: DeviceProfi
 }
 
 /**
- * Time of a launch on a device: the slower of arithmetic and memory, which overlap, and the cost of launching. A
- * roofline: every operand comes from device memory once, and a good schedule is assumed. A type that the device does
- * not compute with (bf16 in WGSL) is priced at the f32 rate: it is converted.
+ * The least time of a launch on a device, under any schedule: the slower of arithmetic and memory, which overlap, and the cost of launching.
+ * Every operand comes from device memory once. A type that the device does not compute with (bf16 in WGSL) is priced at the f32 rate: it is
+ * converted. What is predicted of a launch is its price (price.ts).
  */
-export function predict(work: Work, dtype: KernelDtype | UnitRounding, device: DeviceProfile): Predicted {
+export function roofline(work: Work, dtype: KernelDtype | UnitRounding, device: DeviceProfile): Predicted {
   const rate = rateOf(dtype, device);
   const seconds = Math.max(work.flops / rate, work.bytes / device.bytesPerSecond) + device.launchSeconds;
   return { flops: work.flops, bytes: work.bytes, seconds };
@@ -45,6 +46,15 @@ export function predict(work: Work, dtype: KernelDtype | UnitRounding, device: D
 export function asLibrarySees(device: DeviceProfile): DeviceProfile {
   return { ...device, flops: { ...device.flops, ...device.libraryFlops } };
 }
+
+/** In which type a product is computed. */
+export const arithmeticOf = ({
+  segments,
+  rounding,
+}: Pick<Product, 'segments' | 'rounding'>): KernelDtype | UnitRounding => rounding ?? operandType(segments);
+
+/** The type of what a product multiplies. */
+export const operandType = (segments: Product['segments']): KernelDtype => segments[0]!.a.matrix.dtype;
 
 export function addWork(...parts: readonly Work[]): Work {
   const sum = (pick: (part: Work) => number) => parts.reduce((total, part) => total + pick(part), 0);
@@ -109,6 +119,15 @@ export function reduceWork({ jobs }: Reduce): Work {
         elements * (parts * ELEMENT_BYTES[partials.dtype] + (accumulate ? 2 : 1) * ELEMENT_BYTES[out.dtype]),
     })),
   );
+}
+
+/** Work of what finishes a product that was cut. */
+export function finishWork(
+  { parts, rows, cols, out }: Finish,
+  bound: Readonly<Record<string, number>>,
+): Work {
+  const elements = lengthOf(rows, bound) * cols;
+  return { flops: elements * parts, bytes: elements * (4 * parts + ELEMENT_BYTES[out.dtype]) };
 }
 
 /** Work of an einsum: at each point as many operations as operands; every array is read or written once. */

@@ -1,8 +1,8 @@
 import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
 import type { EinsumStep, KernelPlan, Launch, Predicted, Strategy } from '../model/types.js';
-import { total } from './choose.js';
 import { totals } from './explain.js';
 import { packedBytes, packedParts } from './packed-buffers.js';
+import { total } from './price.js';
 import { type Lowered, lowerTerms } from './rewrites.js';
 
 /** What `lotrc emit wgsl|cuda --explain --json` prints. The format is stable: other tools read it. */

@@ -3,9 +3,10 @@ import { deltaTerm, isChain } from '../../../adapter/terms.js';
 import { visible } from '../../../ir/visible.js';
 import type { Group } from '../model/layers.js';
 import type { KernelPlan, Launch, Predicted, RegionPlan } from '../model/types.js';
-import { strategyName, total } from './choose.js';
+import { strategyName } from './choose.js';
 import { ELEMENT_BYTES, rateOf } from './cost.js';
 import { packedBytes, packedParts } from './packed-buffers.js';
+import { total } from './price.js';
 import { scheduleText } from './schedule.js';
 import { siText, timeText } from './unit-text.js';
 
@@ -42,10 +43,7 @@ function headline(plan: KernelPlan): string {
   return [
     `${purpose === 'train' ? 'training' : 'serving'} ${tokens} ${tokens === 1 ? 'token' : 'tokens'}${batch} in ${dtype}${rounding ? ` (products over tokens in ${rounding})` : ''} on ${device.name}`,
     `  ${siText(rate, 'FLOP/s')}, ${siText(device.bytesPerSecond, 'B/s')}, ${timeText(device.launchSeconds)} per launch (${device.source})`,
-    '  predicted: the slower of arithmetic and memory, plus the launch; nothing here was timed',
-    ...(plan.buffers.some(({ dtype }) => dtype === 'u8')
-      ? ['  packed weights: no figure counts the time that it takes to unpack them']
-      : []),
+    '  predicted, not timed: the slower of memory and the busiest multiprocessor or core, plus the launch; without adapters: a library with the best tiles',
   ].join('\n');
 }
 

@@ -18,8 +18,10 @@ import type {
   UnitRounding,
 } from '../model/types.js';
 import { codeTableBytes } from './code-tables.js';
-import { asLibrarySees, einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
-import { einsumSchedule, LIBRARY, type Problem, pickSchedule } from './schedule.js';
+import { lengthOf, operandType } from './cost.js';
+import { priced } from './price.js';
+import { libraryPrice } from './product-price.js';
+import { einsumSchedule, type Problem, pickSchedule } from './schedule.js';
 import { allInVectors } from './vectors.js';
 
 /** What launches are made for. */
@@ -55,7 +57,6 @@ export const flipped = (matrix: MatrixRef): Operand => ({ matrix, transposed: tr
 /** One launch for a product, with the schedule of the table and the predicted cost. */
 export function productLaunch(target: Target, wanted: ProductRequest): Launch {
   const { name, family, does, epilogue, ...rest } = wanted;
-  const bound = { M: target.tokens };
   const { schedule } = pickSchedule(target.db, target.device, problemOf(target, wanted));
   const parts = schedule.splitK;
   const rounding = roundingOf(target, wanted);
@@ -66,19 +67,16 @@ export function productLaunch(target: Target, wanted: ProductRequest): Launch {
     epilogue: { ...PLAIN, ...epilogue },
     parts,
   };
-  const device = family === 'blas' ? asLibrarySees(target.device) : target.device;
-  const predicted = predict(productWork(work, schedule, bound), arithmeticOf(work), device);
-  return { name, family, schedule, work, predicted, does };
+  return priced({ name, family, schedule, work, does }, target);
 }
 
 /** One launch for an einsum. */
 export function einsumLaunch(
-  { device }: Target,
+  target: Target,
   { name, does, ...rest }: Omit<EinsumWork, 'kind'> & Pick<Launch, 'name' | 'does'>,
 ): Launch {
   const work: EinsumWork = { kind: 'einsum', ...rest };
-  const predicted = predict(einsumWork(work), 'f32', device);
-  return { name, family: 'einsum', schedule: einsumSchedule(work), work, predicted, does };
+  return priced({ name, family: 'einsum', schedule: einsumSchedule(work), work, does }, target);
 }
 
 function problemOf(target: Target, wanted: ProductRequest): Problem {
@@ -112,16 +110,6 @@ function roundingOf(
 ): UnitRounding | undefined {
   const overTokens = [rows, ...segments.map(({ inner }) => inner)].some((extent) => extent === 'M');
   return overTokens && !chain && !widen && operandType(segments) === 'f32' ? rounding : undefined;
-}
-
-/** In which type a product is computed. */
-export const arithmeticOf = ({
-  segments,
-  rounding,
-}: Pick<Product, 'segments' | 'rounding'>): KernelDtype | UnitRounding => rounding ?? operandType(segments);
-
-function operandType(segments: readonly Segment[]): KernelDtype {
-  return segments[0]!.a.matrix.dtype;
 }
 
 /**
@@ -185,9 +173,7 @@ export class TokenSums {
     const elements = lengthOf(wanted.rows, bound) * lengthOf(wanted.cols, bound);
     const partial = dense(this.scratch, 'f32', wanted.rows, wanted.cols, this.elements);
     const split: Product = { ...work, out: partial, epilogue: { ...work.epilogue, accumulate: false } };
-    const device = this.target.device;
-    const predicted = predict(productWork(split, whole.schedule, bound), arithmeticOf(split), device);
-    this.launches.push({ ...whole, work: split, predicted });
+    this.launches.push(priced({ ...whole, work: split }, this.target));
     this.#reduce({
       partials: { buffer: this.scratch, dtype: 'f32', offset: this.elements },
       parts: work.parts,
@@ -221,14 +207,14 @@ export class TokenSums {
       ...this.launches,
       ...this.#rounds.map((jobs, nth): Launch => {
         const work = { kind: 'reduce', jobs } as const;
-        return {
+        const launch = {
           name: nth === 0 ? name : `${name}_${nth + 1}`,
           family: 'reducePartials',
           schedule: pickSchedule(this.target.db, this.target.device, problem).schedule,
           work,
-          predicted: predict(reduceWork(work), 'f32', this.target.device),
           does: 'adds the parts of each sum, in order',
-        };
+        } as const;
+        return priced(launch, this.target);
       }),
     ];
   }
@@ -241,7 +227,7 @@ export function basePrediction(
 ) {
   const total = { flops: 0, bytes: 0, seconds: 0 };
   for (const [rows, inner, cols, packed] of products) {
-    const { dtype, rounding, device } = target;
+    const { dtype, rounding } = target;
     const operand = (r: number, c: number, name: string) => plain(dense(name, dtype, r, c));
     const plainB = operand(inner, cols, 'b');
     const b = packed ? { ...plainB, matrix: { ...plainB.matrix, packed } } : plainB;
@@ -254,7 +240,7 @@ export function basePrediction(
       out: dense('c', dtype, rows, cols),
       parts: 1,
     };
-    const one = predict(productWork(work, LIBRARY, {}), rounding ?? dtype, asLibrarySees(device));
+    const one = libraryPrice({ ...work, ...(rounding ? { rounding } : {}) }, target);
     total.flops += one.flops;
     total.bytes += one.bytes;
     total.seconds += one.seconds;

@@ -2,8 +2,8 @@ import { fail } from '../../../ir/diagnostics.js';
 import { noRowAdapters } from '../../codes/kernels.js';
 import type { Group, LayerRegion } from '../model/layers.js';
 import type { Launch, RowDown, RowUp, TileSchedule } from '../model/types.js';
-import { predict, rowWork } from './cost.js';
 import { plain } from './launches.js';
+import { priced } from './price.js';
 import { factorOfRows, rowAdapters, rowSums } from './row-buffers.js';
 import { LIBRARY } from './schedule.js';
 import { layerLaunch, type RegionCandidate, type RegionContext, segment } from './strategies.js';
@@ -61,14 +61,8 @@ export function byRow(region: LayerRegion, context: RegionContext, most: number)
     out: added,
   };
   const number = buffers.number(region);
-  const launch = (name: string, does: string, work: RowDown | RowUp): Launch => ({
-    name: `${name}_${number}`,
-    family: 'rows',
-    schedule: rowTile(work),
-    work,
-    predicted: predict(rowWork(work, { M: target.tokens }), 'f32', target.device),
-    does,
-  });
+  const launch = (name: string, does: string, work: RowDown | RowUp): Launch =>
+    priced({ name: `${name}_${number}`, family: 'rows', schedule: rowTile(work), work, does }, target);
   return {
     strategy: 'rows',
     scheme: 'S1',

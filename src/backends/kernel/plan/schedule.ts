@@ -1,5 +1,6 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { noSchedule } from '../../codes/kernels.js';
+import { blocksOfBusiest } from '../device/blocks.js';
 import { matrixText, SUBGROUP, type SubgroupMatrix, withEitherSums } from '../device/subgroup-matrices.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
 import { BOX } from '../ir/warpgroups.js';
@@ -123,7 +124,7 @@ function inFewestWaves(
   const { rows, cols } = problem;
   if (!multiprocessors || !ofWarpgroups(first)) return first;
   const time = ({ BM, BN }: TileSchedule) => {
-    const waves = Math.ceil((Math.ceil(rows / BM) * Math.ceil(cols / BN)) / multiprocessors);
+    const waves = blocksOfBusiest(Math.ceil(rows / BM), Math.ceil(cols / BN), false, multiprocessors);
     return waves * BM * BN * (1 + 64 / BN);
   };
   return others
@@ -143,9 +144,8 @@ function pairedWhereFree(schedule: TileSchedule, device: DeviceProfile, problem:
   if (!schedule.pairs) return schedule;
   const { multiprocessors = 0 } = device;
   const [down, across] = [Math.ceil(problem.rows / schedule.BM), Math.ceil(problem.cols / schedule.BN)];
-  const waves = (blocks: number, atOnce: number) => Math.ceil(blocks / atOnce);
-  const paired = waves(Math.ceil(down / 2) * across, Math.floor(multiprocessors / 2));
-  return down > 1 && paired <= waves(down * across, multiprocessors) ? schedule : unpaired(schedule);
+  const waves = (pairs: boolean) => blocksOfBusiest(down, across, pairs, multiprocessors);
+  return down > 1 && waves(true) <= waves(false) ? schedule : unpaired(schedule);
 }
 
 /**

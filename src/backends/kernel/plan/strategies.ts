@@ -12,6 +12,7 @@ import type {
 } from '../model/types.js';
 import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
+import { unlessSlower } from './price.js';
 import { chainedColumns } from './schedule.js';
 import { launchedInVectors } from './vectors.js';
 import { columnsOf, type Views } from './views.js';
@@ -26,6 +27,8 @@ export interface RegionContext {
   readonly views: Views;
   /** another region has written the gradient of this one's input before it */
   readonly addsToDx: boolean;
+  /** the launches that a back end emits for one */
+  readonly emitted: (launch: Launch) => readonly Launch[];
 }
 
 /** One way to run a region, with all its launches. */
@@ -129,7 +132,7 @@ export function byToken(region: LayerRegion, context: RegionContext): RegionCand
     region.rank > chainedColumns(chained.schedule) ||
     (target.device.api === 'webgpu' && apart.every(launchedInVectors))
       ? apart
-      : [chained];
+      : cheaper([chained], apart, context);
   const layers = region.layers.map((layer, index) => {
     const all = buffers.cores(region);
     const cols = Number(all.cols) / region.layers.length;
@@ -141,6 +144,12 @@ export function byToken(region: LayerRegion, context: RegionContext): RegionCand
     return layerLaunch(layer, context, segments, `x W + T ${last}`);
   });
   return { strategy: 'token', scheme: 'S1', weights: [], forward: [...steps, ...layers], backward: [] };
+}
+
+/** The first of two ways to launch the same, unless what is emitted for the other one is predicted to be clearly faster. */
+function cheaper(first: readonly Launch[], other: readonly Launch[], { emitted }: RegionContext) {
+  const own = first.flatMap(emitted);
+  return unlessSlower(own, other.flatMap(emitted)) === own ? first : other;
 }
 
 /** W' = W + R L' per step, then the layer as if it had no adapter. */
