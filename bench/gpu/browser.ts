@@ -11,6 +11,8 @@ const FLAGS = [
   '--no-sandbox',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
+  // as in test/support/patient.mjs: else SwiftShader compiles a store of every element of workgroup memory
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',

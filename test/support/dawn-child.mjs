@@ -1,9 +1,9 @@
 // Runs WGSL kernels in a process of its own: node dawn-child.mjs JOBS RESULTS with Dawn, deno run -A dawn-child.mjs JOBS RESULTS
 // with what Deno brings (wgpu, naga). Both files are JSON; buffers are base64.
-import './patient.mjs';
 import { Buffer } from 'node:buffer';
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { FLAGS } from './patient.mjs';
 
 const { backend, jobs } = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 // what is not held here is collected while it works, which ends the process
@@ -12,7 +12,7 @@ if (globalThis.Deno) held.gpu = navigator.gpu;
 else {
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
-  held.gpu = create([`backend=${backend}`, 'enable-dawn-features=allow_unsafe_apis']);
+  held.gpu = create([`backend=${backend}`, 'enable-dawn-features=allow_unsafe_apis', ...FLAGS]);
 }
 held.adapter = await held.gpu.requestAdapter();
 if (!held.adapter) throw new Error(`no adapter for ${backend}`);
