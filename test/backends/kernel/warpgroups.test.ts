@@ -146,11 +146,11 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
 });
 
 /** The kernels for warpgroups of a training plan, with tiles of a real size. */
-function planned(dtype: WarpgroupType, width: number): readonly Kernel[] {
+function planned(dtype: WarpgroupType, width: number, tokens = 4096): readonly Kernel[] {
   const sketch = { factors: 3, in: width, out: width, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
   const plan = choose(
     { ...contractionOf(sketch), dtype },
-    { device: h100, tokens: 4096, purpose: 'train', strategy: 'split' },
+    { device: h100, tokens, purpose: 'train', strategy: 'split' },
   );
   return plan.regions
     .flatMap(({ forward, backward }) => [...forward, ...backward])
@@ -190,17 +190,21 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
       const all = planned(type, 1000);
       // y of every layer, and dx of both inputs
       expect(all.length).toBe(4 + 2);
-      const kernels = type === 'bf16' ? everyNth(4, all) : all.slice(0, 1);
+      // in the other type y of few rows, whose narrow tiles do not run in pairs
+      const kernels = type === 'bf16' ? everyNth(4, all) : planned(type, 1024, 256).slice(0, 1);
+      expect(kernels.map(({ ring }) => ring!.cols)).toEqual(kernels.map(() => (type === 'bf16' ? 256 : 64)));
       for (const kernel of kernels) expect(verifyKernel(kernel, h100)).toEqual([]);
       const compiled = compileCuda(kernels, 'sm_90a');
       expect(compiled.length).toBe(kernels.length);
       for (const { kernel, registers, spills, sharedBytes, loop, ...has } of compiled) {
-        // a tile is four products of 64 x 256 x 16, which take 128 cycles each; what else there is takes one or two
+        // a tile is four products of 64 x 256 x 16, which take 128 cycles each, or a quarter of that; what else there is takes one or two
         expect(loop).toMatchObject({ kind: 'HGMMA', products: 4, spills: 0, fences: 0 });
         // of each segment a box of x and one half of the other tile, in boxes that ptxas may write out
         const segments = feeds(kernels.find(({ name }) => name === kernel)!);
-        expect(has.boxes).toBe(segments);
-        expect(has.multicasts).toBeGreaterThanOrEqual(segments);
+        if (type === 'bf16') {
+          expect(has.boxes).toBe(segments);
+          expect(has.multicasts).toBeGreaterThanOrEqual(segments);
+        } else expect(has.multicasts).toBe(0);
         expect(has.exchanges).toBe(2);
         expect(has.injected).toBe(0);
         expect(loop!.instructions).toBeLessThan(110);
