@@ -175,6 +175,25 @@ describe('products of fewer blocks than multiprocessors', () => {
   );
 });
 
+/** Adapters by blocks of rows: P = x R has an R for each block, in parts too. */
+const cutForAdapters = (dtype: 'bf16' | 'f32') =>
+  wholePlan(
+    { factors: 2, in: 150, out: 130, rank: 5, inputs: [['q', 'k']] },
+    {
+      device: { ...profile('h100', 'cuda'), launchSeconds: 0 },
+      ...{ dtype, purpose: 'serve', tokens: 61, adapters: 3, schedules: SMALL_TILES },
+    },
+  );
+
+test.each(['bf16', 'f32'] as const)('products for several adapters are cut as well: %s', (dtype) => {
+  const whole = cutForAdapters(dtype);
+  const cut = whole.launches.filter(({ work }) => work.kind === 'finish').map(({ name }) => name);
+  expect(cut).toEqual(expect.arrayContaining(['down_0', 'layer_0']));
+  const { name, error } = worstOf(whole, interpreted(whole));
+  expect(error, name).toBeLessThan(ALLOWED[dtype]);
+  expect(error, name).toBeGreaterThan(0);
+});
+
 describe.skipIf(!hasCompiler('g++'))('the same as CUDA source on the CPU', () => {
   test('agrees with float64', { timeout: 300_000 }, () => {
     const drawn = everyNth(
@@ -184,6 +203,7 @@ describe.skipIf(!hasCompiler('g++'))('the same as CUDA source on the CPU', () =>
     const plans = [
       ...drawn.map((one) => ({ ...one, whole: wholePlan(one.sketch, one.options), most: allowedFor(one) })),
       ...CUT.slice(0, 2).map((one) => ({ name: one.join(', '), whole: cutPlan(one), most: ALLOWED[one[0]] })),
+      { name: 'several adapters, cut', whole: cutForAdapters('bf16'), most: ALLOWED.bf16 },
     ];
     const results = runSequences(
       plans.map(({ whole: { launches, bound, buffers, expected } }) => ({

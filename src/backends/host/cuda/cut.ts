@@ -12,14 +12,9 @@ const LEAST_TILES = 4;
 const LEAST_WITHOUT_RING = 2;
 
 /** Parts that fill the device; 1 where the product has blocks enough. */
-export function mostParts(
-  work: Product,
-  schedule: TileSchedule,
-  { device, tokens, adapters, mostRank }: Planned,
-): number {
+export function mostParts(work: Product, schedule: TileSchedule, { device, tokens }: Planned): number {
   const { BM, BN, BK, stages, subgroups } = schedule;
-  const sorted = adapters > 1 && mostRank === undefined;
-  const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && !sorted;
+  const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups;
   if (!device.multiprocessors || !simple || typeof work.cols !== 'number') return 1;
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
   const [rows, cols] = [n(work.rows), work.cols];
