@@ -4,8 +4,6 @@ import {
   type Bool,
   type F32,
   fma,
-  load,
-  load4,
   mul,
   part,
   peek,
@@ -14,15 +12,15 @@ import {
   repeat,
   type Stmt,
   splat,
-  store,
   type U32,
   u32,
   type View,
 } from '../ir/kir.js';
+import { ELEMENT, FOUR, type Lanes } from './lanes.js';
 
 /**
- * What an invocation loads at once into registers: one number, a vector of four, or eight of them (16 bytes of a narrow type). A register
- * array holds some of these, which are counted from 0 on.
+ * Register arrays of what an invocation loads at once: of values of one or four numbers (`Lanes`), or of eight numbers (16 bytes of a narrow
+ * type). Entries are counted from 0 on.
  */
 export interface Taken {
   readonly count: 1 | 4 | 8;
@@ -41,47 +39,37 @@ export interface Taken {
   readonly sum: (sums: string, n: U32) => F32;
 }
 
-const registers = (name: string, size: number): ArrayDecl => ({ name, space: 'register', size });
+/** An entry is one value. */
+const whole = <T extends 'f32' | 'f32x4'>(
+  lanes: Lanes<T>,
+): Pick<Taken, 'array' | 'load' | 'store' | 'sums'> => ({
+  array: lanes.registers,
+  load: (array, n, view, at, mask) => lanes.poke(array, u32(n), lanes.load(view, at, mask)),
+  store: (array, view, at, mask) => lanes.store(view, at, lanes.peek(array, u32(0)), mask),
+  sums: lanes.registers,
+});
 
-/** `count` numbers, each a register of its own. */
-const apart = (count: 1 | 8): Omit<Taken, 'load' | 'store'> => {
+/** An entry is `count` numbers, each a register of its own, and a sum is one number. */
+const apart = (count: 1 | 8): Omit<Taken, 'array' | 'load' | 'store'> => {
   const place = (n: U32, e: U32) => add(mul(n, u32(count)), e);
   return {
     count,
     vectors: false,
-    array: (name, size) => registers(name, size * count),
     addScaled: (acc, value, array, n) =>
       repeat('e', count, (e) => [poke(acc, e, fma(value, peek(array, place(n, e)), peek(acc, e)))]),
-    sums: registers,
+    sums: ELEMENT.registers,
     addProducts: (sums, a, b, n) =>
       repeat('e', count, (e) => [poke(sums, n, fma(peek(a, e), peek(b, place(n, e)), peek(sums, n)))]),
     sum: peek,
   };
 };
 
-const ONE: Taken = {
-  ...apart(1),
-  load: (array, n, view, at, mask) => poke(array, u32(n), load(view, at, mask)),
-  store: (array, view, at, mask) => store(view, at, peek(array, u32(0)), mask),
-};
-
-const EIGHT: Taken = {
-  ...apart(8),
-  load: (array, n, view, at, mask) => ({ s: 'load8', array, index: u32(8 * n), view, at, mask }),
-  store: (array, view, at, mask) => ({ s: 'store8', array, index: u32(0), view, at, mask }),
-};
-
-const vectors = (name: string, size: number): ArrayDecl => ({ ...registers(name, size), vector: true });
-
-const FOUR: Taken = {
+const ofFours: Taken = {
+  ...whole(FOUR),
   count: 4,
   vectors: true,
-  array: vectors,
-  load: (array, n, view, at, mask) => poke(array, u32(n), load4(view, at, mask)),
-  store: (array, view, at, mask) => store(view, at, peek4(array, u32(0)), mask),
   addScaled: (acc, value, array, n) =>
     poke(acc, u32(0), fma(splat(value), peek4(array, n), peek4(acc, u32(0)))),
-  sums: vectors,
   addProducts: (sums, a, b, n) => poke(sums, n, fma(peek4(a, u32(0)), peek4(b, n), peek4(sums, n))),
   sum: (sums, n) => {
     const of = (at: 0 | 1 | 2 | 3) => part(peek4(sums, n), at);
@@ -89,4 +77,15 @@ const FOUR: Taken = {
   },
 };
 
-export const TAKEN: Readonly<Record<1 | 4 | 8, Taken>> = { 1: ONE, 4: FOUR, 8: EIGHT };
+const ofEights: Taken = {
+  ...apart(8),
+  array: (name, size) => ELEMENT.registers(name, 8 * size),
+  load: (array, n, view, at, mask) => ({ s: 'load8', array, index: u32(8 * n), view, at, mask }),
+  store: (array, view, at, mask) => ({ s: 'store8', array, index: u32(0), view, at, mask }),
+};
+
+export const TAKEN: Readonly<Record<1 | 4 | 8, Taken>> = {
+  1: { ...whole(ELEMENT), ...apart(1) },
+  4: ofFours,
+  8: ofEights,
+};
