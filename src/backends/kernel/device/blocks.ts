@@ -1,5 +1,8 @@
 import type { DeviceProfile } from '../model/types.js';
 
+/** Shared memory that a block of a device of sm_90a may have, which all kernels for warpgroups run on. */
+export const SM_90A_BYTES = 227 << 10;
+
 /** What the system takes of the shared memory of a multiprocessor for each block. */
 const OF_SYSTEM = 1 << 10;
 

@@ -1,4 +1,5 @@
 import type { DeviceProfile } from '../model/types.js';
+import { SM_90A_BYTES } from './blocks.js';
 import { SM_90A_TILES } from './cuda-tiles.js';
 
 /** NVIDIA H200: H100 with more and faster memory. */
@@ -11,7 +12,7 @@ export const H200: DeviceProfile = {
   bytesPerSecond: 4.3e12,
   launchSeconds: 2e-6,
   cacheBytes: 50 << 20,
-  workgroupBytes: 227 << 10,
+  workgroupBytes: SM_90A_BYTES,
   invocations: 1024,
   multiprocessors: 132,
   storageBuffers: 64,

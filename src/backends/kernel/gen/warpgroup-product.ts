@@ -1,5 +1,6 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { refused } from '../../codes/kernel-ir.js';
+import { SM_90A_BYTES } from '../device/blocks.js';
 import {
   add,
   type BufferParam,
@@ -50,9 +51,6 @@ const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: numb
 /** The same where the one that loads unpacks words. */
 const UNPACKING: typeof REGISTERS = { 2: [96, 200], 3: [80, 144], 4: [128, 88] };
 
-/** Shared memory of a block of sm_90a: a ring for which boxes of results have no room has its results stored by threads. */
-const MOST_BYTES = 227 << 10;
-
 /**
  * The kernel of a product for warpgroups (tier T2: `wgmma`, fed by the copy engine through tensor maps; sm_90a). A block
  * computes BM x BN results: one thread of the first warpgroup has tiles brought into a ring of `stages`, each of the others
@@ -86,7 +84,8 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
     down: div(add(params.length(work.rows), u32(BM - 1)), u32(BM)),
   };
   const sending: RingDecl = { ...bare, sends: true };
-  const sends = sendsResults(work) && ringBytes(sending) + codeTableBytes(work.segments) <= MOST_BYTES;
+  // where boxes of results have no room next to the ring, threads store results
+  const sends = sendsResults(work) && ringBytes(sending) + codeTableBytes(work.segments) <= SM_90A_BYTES;
   const way = waysOut(params, work, BN, sends ? `map_${maps.length}_${work.out.buffer}` : null);
   const sums = (BN * UNIT.rows) / WARP;
   const places = [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
