@@ -27,7 +27,7 @@ export default {
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
-    'test/{large/stream,kill/ranks}.ts',
+    'test/{large/stream,large/read-stream,kill/ranks}.ts',
     'test/support/times.ts', // with LOTRC_TIMES
     'web/worker/{worker,parquet-worker}.ts!',
     '{.ci,bench/webgpu,test/support,test/parity,examples/*}/*.mjs',
