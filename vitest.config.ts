@@ -11,7 +11,7 @@ const ROOT = import.meta.dirname;
  * them are not here: `npm test` runs some kernels on each compiler and driver that the machine has.
  */
 const FULL = [
-  'test/backends/host/{cuda,cuda-blas,cuda-cost,cuda-rows,cuda-state,hip,module,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
+  'test/backends/host/{cuda,cuda-blas,cuda-cost,cuda-rows,cuda-state,hip,module,oracle,ort-grad,ort-half,ort-op,ort-threads,typescript}.test.ts',
   'test/backends/kernel/{cuda,deno,overlap,subgroups,warpgroups,whole-plans}.test.ts',
   'test/backends/onnx-train/webgpu.test.ts',
   'test/bench/*.test.ts',

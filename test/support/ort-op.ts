@@ -157,3 +157,27 @@ function run(
     rmSync(folder, { recursive: true });
   }
 }
+
+/** A library whose faults are switched on by a number in the environment, so that it is compiled once. */
+export function withFaults(
+  library: readonly EmittedFile[],
+  faults: readonly (readonly [from: string, to: string])[],
+): readonly EmittedFile[] {
+  for (const [from] of faults)
+    if (!library.some(({ text }) => text.includes(from))) throw new Error(`no text has ${from}`);
+  return library.map(({ path, text }) => {
+    if (!path.startsWith('ort/')) return { path, text };
+    const switched = faults.reduce(
+      (all, [from, to], index) => all.replaceAll(from, to.replaceAll('FAULT', `fault(${index})`)),
+      text,
+    );
+    if (path !== 'ort/operators.cu') return { path, text: switched };
+    const fault = `#include <cstdlib>
+static bool fault(int number) {
+  const char *on = std::getenv("FAULT");
+  return on && std::atoi(on) == number;
+}
+`;
+    return { path, text: fault + switched };
+  });
+}

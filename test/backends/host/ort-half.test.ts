@@ -6,7 +6,6 @@ import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaEmission } from '../../../src/backends/host/cuda/cuda.js';
 import { callsInstead } from '../../../src/backends/host/ort/library.js';
-import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
 import type { DeviceProfile } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
@@ -41,6 +40,7 @@ import {
   operatorFiles,
   runTwice,
   runWith,
+  withFaults,
 } from '../../support/ort-op.js';
 import { sharedDir } from '../../support/shared.js';
 
@@ -139,30 +139,6 @@ function refused(wrong: () => boolean): boolean {
   } catch {
     return true;
   }
-}
-
-/** A library whose faults are switched on by a number in the environment, so that it is compiled once. */
-function withFaults(library: readonly EmittedFile[], faults: readonly (readonly [string, string])[]) {
-  for (const [from] of faults)
-    expect(
-      library.some(({ text }) => text.includes(from)),
-      from,
-    ).toBe(true);
-  return library.map(({ path, text }) => {
-    if (!path.startsWith('ort/')) return { path, text };
-    const switched = faults.reduce(
-      (all, [from, to], index) => all.replaceAll(from, to.replaceAll('FAULT', `fault(${index})`)),
-      text,
-    );
-    if (path !== 'ort/operators.cu') return { path, text: switched };
-    const fault = `#include <cstdlib>
-static bool fault(int number) {
-  const char *on = std::getenv("FAULT");
-  return on && std::atoi(on) == number;
-}
-`;
-    return { path, text: fault + switched };
-  });
 }
 
 describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(

@@ -511,8 +511,10 @@ static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullp
 // what session options call when the library is registered with them
 LOTRC_EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *base) {
   const Ort ort{base->GetApi(LOTRC_ORT_VERSION)};
-  // a table lives as long as the library, and so do sessions' domains
+  // a table lives as long as the library, and so do sessions' domains; threads may make sessions at the same time
+  static std::mutex turn;
   static OrtCustomOpDomain *domain = nullptr;
+  const std::lock_guard<std::mutex> locked(turn);
   if (!domain) {
     OrtCustomOpDomain *made;
     ORT_TRY(ort.create_domain("lotrc", &made));
