@@ -10,6 +10,8 @@
 #include <cstring>
 #include <algorithm>
 #include <functional>
+#include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -239,6 +241,18 @@ SHIM_CODE void run_until(const std::vector<Launch> &launches, size_t count) {
 SHIM_CODE void settle() {
   const std::vector<Launch> launches = std::exchange(pending, {});
   run_until(launches, launches.size());
+}
+
+// Calls a copy of some bytes. A program makes its launches with this: std::function would have a dozen functions for the type of each.
+SHIM_CODE std::function<void()> called(void (*run)(const void *), const void *closure, size_t bytes) {
+  const std::shared_ptr<void> own(std::aligned_alloc(64, (bytes + 63) / 64 * 64), std::free);
+  std::memcpy(own.get(), closure, bytes);
+  return [=] { run(own.get()); };
+}
+template <class Closure>
+static std::function<void()> work_of(const Closure &closure) {
+  static_assert(std::is_trivially_copyable<Closure>::value && alignof(Closure) <= 64, "it is copied as bytes");
+  return called([](const void *own) { (*static_cast<const Closure *>(own))(); }, &closure, sizeof closure);
 }
 
 SHIM_CODE void queue(Index grid, unsigned threads, std::function<void()> work, size_t bytes, bool early) {

@@ -242,7 +242,7 @@ export function runPrograms(
           const { buffer } = map.view;
           return mapText(name, map, pointers.get(buffer)!, elems.get(buffer)!, bound);
         }),
-        `  shim::queue({${grid}}, ${kernel.workgroup[0]}, [=] { ${kernel.name}(${given}); }, ${launchBytes(kernel)}, ${early});`,
+        `  shim::queue({${grid}}, ${kernel.workgroup[0]}, shim::work_of([=] { ${kernel.name}(${given}); }), ${launchBytes(kernel)}, ${early});`,
       ];
     });
     const saves = outs.map((name) => {

@@ -50,7 +50,7 @@ inline bool shim_later = false;
 
 // The graph that launches are captured in, instead of running, and what was captured; 0: none. One runs as often as one likes.
 inline unsigned long long shim_graph = 0;
-inline std::vector<std::function<void()>> shim_captured;
+SHIM_STATE std::vector<std::function<void()>> shim_captured;
 enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1 };
 
 // the current device, and the one that everything is to run on; -1: any
@@ -181,12 +181,12 @@ SHIM_CODE cudaError_t cudaDriverGetVersion(int *version) {
   *version = CUDART_VERSION;
   return cudaSuccess;
 }
-template <class... Parameters, class... Arguments>
-static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments... arguments) {
+namespace shim {
+SHIM_CODE cudaError_t begin(const cudaLaunchConfig_t *config, const void *kernel, std::function<void()> work) {
   const dim3 grid = config->gridDim;
   if (shim_away()) return cudaErrorInvalidValue;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
-  if (config->dynamicSmemBytes > shim::allowed(reinterpret_cast<const void *>(kernel))) return cudaErrorInvalidValue;
+  if (config->dynamicSmemBytes > allowed(kernel)) return cudaErrorInvalidValue;
   bool early = false;
   for (unsigned n = 0; n < config->numAttrs; n++) {
     if (config->attrs[n].id != cudaLaunchAttributeProgrammaticStreamSerialization) return cudaErrorInvalidValue;
@@ -199,14 +199,20 @@ static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*k
   const unsigned threads = config->blockDim.x;
   const size_t bytes = config->dynamicSmemBytes;
   const auto run = [=] {
-    shim::queue(blocks, threads, [=] { kernel(arguments...); }, bytes, early);
-    if (!shim_later) shim::settle();
+    queue(blocks, threads, work, bytes, early);
+    if (!shim_later) settle();
   };
   if (shim_graph != 0) shim_captured.push_back(run);
   else run();
   return cudaSuccess;
 }
+}  // namespace shim
+template <class... Parameters, class... Arguments>
+static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments... arguments) {
+  return shim::begin(config, reinterpret_cast<const void *>(kernel), shim::work_of([=] { kernel(arguments...); }));
+}
 
 // containers of emitted libraries
+SHIM_STATE template class std::function<void()>;
 SHIM_STATE template class std::vector<uint16_t>;
 SHIM_STATE template class std::vector<float>;
