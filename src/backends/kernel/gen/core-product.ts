@@ -19,6 +19,7 @@ import {
   u32,
 } from '../ir/kir.js';
 import type { Launch, Operand, TileSchedule } from '../model/types.js';
+import { rowPad } from '../plan/padded-tiles.js';
 import { scheduleText } from '../plan/schedule.js';
 import { VECTOR } from '../plan/vectors.js';
 import type { Results } from './epilogue.js';
@@ -39,9 +40,6 @@ export function coreProductKernel(launch: Launch): Kernel {
   const packed = work.segments.some(({ b }) => b.matrix.packed);
   return ringKernel(launch, work, new Cores(launch.schedule, packed));
 }
-
-/** Elements between rows that begin in different banks. */
-export const ROW_PAD = 4;
 
 /** The threads of a block, each by itself. */
 class Cores implements Multiplier {
@@ -78,7 +76,7 @@ class Cores implements Multiplier {
     const [height, width] = transposed ? [cols, rows] : [rows, cols];
     const tile = { height, width, pitch: width, transposed };
     if (!transposed || rowsOuter) return tile;
-    return { ...tile, pitch: width + (this.packed ? ROW_PAD : 0), spread: true };
+    return { ...tile, pitch: width + (this.packed ? rowPad('f32', true) : 0), spread: true };
   }
 
   places(lane: U32): Stmt[] {

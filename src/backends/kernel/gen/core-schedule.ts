@@ -1,7 +1,7 @@
 import type { Product, TileSchedule } from '../model/types.js';
 import { codeTableBytes } from '../plan/code-tables.js';
+import { rowPad } from '../plan/padded-tiles.js';
 import { packedAtOnce, VECTOR } from '../plan/vectors.js';
-import { ROW_PAD } from './core-product.js';
 
 /** Longest side of a tile with unpacked numbers: lanes hold words next to their sums. */
 const SIDE = 64;
@@ -26,7 +26,7 @@ export function coreSchedule(
   const [BM, BN] = [Math.min(schedule.BM, SIDE), Math.min(schedule.BN, SIDE)];
   const [TM, TN] = [Math.min(schedule.TM, VECTOR), BN / ACROSS];
   if (BM % TM !== 0 || TN % VECTOR !== 0) return null;
-  const tile = 4 * (BK * BM + BN * (BK + ROW_PAD));
+  const tile = 4 * (BK * BM + BN * (BK + rowPad('f32', true)));
   const stages = Math.min(schedule.stages, Math.floor((bytes - codeTableBytes(segments)) / tile));
   return stages < 2 ? null : { ...schedule, BM, BN, BK, TM, TN, stages };
 }

@@ -24,7 +24,8 @@ import {
 import { subgroupNumber } from '../ir/subgroups.js';
 import type { FragmentDecl } from '../ir/units.js';
 import type { Launch, Operand, TileSchedule } from '../model/types.js';
-import { MATRIX_PAD, matrixRows, scheduleText } from '../plan/schedule.js';
+import { sumPitch } from '../plan/padded-tiles.js';
+import { matrixRows, scheduleText } from '../plan/schedule.js';
 import { allInVectors, VECTOR } from '../plan/vectors.js';
 import type { Results } from './epilogue.js';
 import { productIn } from './product-work.js';
@@ -81,7 +82,7 @@ class SubgroupMatrices implements Multiplier {
     this.elem = type;
     this.threads = warps * SUBGROUP;
     this.how = `tiles ${scheduleText(schedule)}`;
-    this.#pitch = BN + MATRIX_PAD[result];
+    this.#pitch = sumPitch(BN, result);
     this.#height = matrixRows(schedule, matrix);
     this.#together = (down * this.#height) / BM;
     this.registers = [

@@ -13,3 +13,6 @@ export const rowPad = (elem: KernelDtype, alongInner: boolean): number =>
 /** Elements that a tile of `outer` x `inner` takes with its rows padded, whichever way it is stored. */
 export const paddedElements = (outer: number, inner: number, elem: KernelDtype): number =>
   Math.max(outer * (inner + rowPad(elem, true)), inner * (outer + rowPad(elem, false)));
+
+/** Elements from row to row of sums that subgroups store in memory: 16 bytes more than a row of `cols`. */
+export const sumPitch = (cols: number, elem: KernelDtype): number => cols + vectorWidth(elem);

@@ -14,7 +14,7 @@ import type {
   TileSchedule,
 } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
-import { paddedElements } from './padded-tiles.js';
+import { paddedElements, sumPitch } from './padded-tiles.js';
 import { VECTOR, wordBytes } from './vectors.js';
 import { ofWarpgroups, unpaired } from './warpgroup-schedule.js';
 
@@ -251,9 +251,6 @@ function againstGemv(
   ];
 }
 
-/** Elements between the rows of sums that subgroups store: 16 bytes. */
-export const MATRIX_PAD = { f32: 4, f16: 8 } as const;
-
 /** Rows of sums that the subgroups of a workgroup store at once: all where they are float16, else one row of matrices each. */
 export const matrixRows = (
   { BM, TM }: Pick<TileSchedule, 'BM' | 'TM'>,
@@ -348,7 +345,7 @@ function matrixBytes(schedule: TileSchedule): number {
   const tiles = paddedElements(BM, BK, type) + paddedElements(BN, BK, type);
   const sums = both.map((one) => {
     const { result } = one;
-    return matrixRows(schedule, one) * (BN + MATRIX_PAD[result]) * ELEMENT_BYTES[result];
+    return matrixRows(schedule, one) * sumPitch(BN, result) * ELEMENT_BYTES[result];
   });
   return stages * tiles * ELEMENT_BYTES[type] + Math.max(...sums);
 }
