@@ -41,6 +41,10 @@ EDGES = (
     {"inputs": 40, "outputs": 24, "layers": 2, "rank": 3, "tokens": 41, "method": "lora"},
     {"inputs": 520, "outputs": 392, "layers": 3, "rank": 8, "tokens": 1000},
     {"inputs": 528, "outputs": 264, "layers": 2, "rank": 24, "tokens": 129, "bias": True},
+    # blocks of warpgroups by themselves, a rank with columns of zeros, and many rows to serve
+    {"inputs": 520, "outputs": 392, "layers": 2, "rank": 16, "tokens": 100},
+    {"inputs": 264, "outputs": 136, "layers": 2, "rank": 5, "tokens": 300, "dtype": "f16", "bias": True},
+    {"inputs": 1032, "outputs": 776, "layers": 3, "rank": 16, "tokens": 700, "purpose": "serve"},
     {"inputs": 1032, "outputs": 776, "layers": 1, "rank": 40, "tokens": 2049, "dtype": "f16"},
     {"inputs": 264, "outputs": 136, "layers": 2, "rank": 16, "tokens": 300, "method": "lora", "blocks": 3},
     {"inputs": 264, "outputs": 520, "layers": 3, "rank": 16, "tokens": 7, "purpose": "serve"},
