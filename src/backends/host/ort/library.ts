@@ -18,7 +18,8 @@ const MOST_ROWS = 2 ** 16;
  */
 export function callsInstead(target: Target, wanted: ProductRequest): LibraryCalls | null {
   const { segments, epilogue, does, ...rest } = wanted;
-  if (!target.device.features.includes('library')) return null;
+  // elsewhere prices differ by what is assumed of a library: that its tiles fit and that it never waits
+  if (!target.device.libraryFlops) return null;
   const callsFor = (tokens: number): readonly Launch[] =>
     segments.toReversed().map((segment, index) =>
       productLaunch(

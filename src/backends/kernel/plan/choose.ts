@@ -19,7 +19,7 @@ import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
 import { withPaddedRanks } from './padded-ranks.js';
-import { total } from './price.js';
+import { clearlyFaster, total } from './price.js';
 import { byRow } from './rows.js';
 import { pickSchedule } from './schedule.js';
 import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
@@ -64,7 +64,7 @@ const WIDEN = { tokens: 64, rank: 16 } as const;
 
 /**
  * Plans the launches of all adapted layers on a device. For each region the legal strategy with the least predicted time per
- * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
+ * step wins, of those within a tenth the first; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
  * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
  */
 export function choose(layers: AdaptedLayers, options: PlanOptions): KernelPlan {
@@ -306,7 +306,7 @@ const againstRFold = ({ layers }: LayerRegion, { group }: RegionContext): Reject
 
 const byteText = (elements: number, { dtype }: Target) => siText(elements * ELEMENT_BYTES[dtype], 'B');
 
-/** The cheapest possible strategy, or the wanted one. Of equals, the first one in CHOICES. */
+/** The wanted strategy, or the first one in CHOICES that no other one is clearly cheaper than. */
 function best(
   region: LayerRegion,
   context: RegionContext,
@@ -328,15 +328,18 @@ function best(
     priced.push({ key, name, candidate, ...total(launches) });
   }
   const chosen =
-    priced.find(({ key }) => key === wanted) ?? priced.reduce((a, b) => (b.seconds < a.seconds ? b : a));
+    priced.find(({ key }) => key === wanted) ?? priced.reduce((a, b) => (clearlyFaster(b, a) ? b : a));
   const others = priced.filter((entry) => entry !== chosen);
   const lost = others.map((entry) => ({ strategy: entry.name, because: compared(entry, chosen) }));
+  const least = others.every(({ seconds }) => seconds >= chosen.seconds);
   const because =
     chosen.key === wanted
       ? 'requested'
-      : others.length > 0
-        ? 'the cheapest of what is open here'
-        : 'the only form that is open here';
+      : others.length === 0
+        ? 'the only form that is open here'
+        : least
+          ? 'the cheapest of what is open here'
+          : 'nothing that is open here is clearly cheaper';
   return {
     candidate: chosen.candidate,
     because,

@@ -29,9 +29,13 @@ export function total(launches: readonly Launch[]): Predicted {
   );
 }
 
+/** Whether one way to run something is predicted to be clearly faster than another. */
+export const clearlyFaster = (one: Pick<Predicted, 'seconds'>, than: Pick<Predicted, 'seconds'>): boolean =>
+  one.seconds < (1 - CLEARLY) * than.seconds;
+
 /** The first of two ways to run the same, unless the other one is predicted to be clearly faster. */
 export const unlessSlower = (first: readonly Launch[], other: readonly Launch[]): readonly Launch[] =>
-  total(other).seconds < (1 - CLEARLY) * total(first).seconds ? other : first;
+  clearlyFaster(total(other), total(first)) ? other : first;
 
 /**
  * Work and time of a launch: what a launch costs, and the slower of memory, which brings every operand once, and the multiprocessor that

@@ -27,6 +27,9 @@ export const UNROLLED = 4;
 /** Bytes per second that a multiprocessor takes from the cache that all share, and from its own memory: 64 in a cycle. */
 const FROM_CACHE = 110e9;
 
+/** Of the bandwidth to memory, how many times its share a multiprocessor can have: about half of them saturate it. */
+const SHARE = 2;
+
 /** Threads that a multiprocessor holds at once with registers full of sums. */
 const THREADS = 1024;
 
@@ -39,46 +42,44 @@ const SHORT_STEP = 16;
 /** Instructions of a lane for each number that is unpacked, with its part of all else that is done for a tile: whole numbers, and codes of a table. A test counts them. */
 export const UNPACKING = { whole: 10, codes: 14 } as const;
 
-/** How the blocks of a kernel go on. */
-interface Pace {
-  /** FLOP per second of the device with what the kernel multiplies with */
-  readonly rate: number;
-  /** a block may stop in the middle of a tile of the inner dimension, and loads the next tiles before its results have left */
-  readonly onward: boolean;
-  /** how long results stop a block that is alone on its multiprocessor: not at all, until they are in shared memory, or until they have left */
-  readonly results: 'free' | 'pass' | 'leave';
-}
-
 /** Price of a product under the schedule of its kernel. Without a count of multiprocessors it is the least time. */
 export function productPrice(work: Product, schedule: TileSchedule, on: PricedOn): Predicted {
   const least = roofline(productWork(work, schedule, { M: on.tokens }), arithmeticOf(work), on.device);
-  const onward = ofWarpgroups(schedule);
-  const results = onward && sendsResults(work) ? 'pass' : 'leave';
-  const pace = { rate: rateUnder(work, schedule, on.device), onward, results } as const;
-  return { ...least, seconds: Math.max(least.seconds, busiest(work, schedule, on, pace)) };
+  const { multiprocessors: units } = on.device;
+  if (!units) return least;
+  return { ...least, seconds: Math.max(least.seconds, busiest(work, schedule, on, units)) };
 }
 
 /**
- * Price of a product by a vendor's library: the best of the tiles that the device has for such lengths, cut where they are few, at the rate of
- * the library, and without a pause between tiles.
+ * Price of a product by a vendor's library: the best of the tiles that the device has for such lengths, at the rate of the library, and without
+ * a pause but for the last results; or, where there are few, of their parts, which a second launch adds.
  */
 export function libraryPrice(work: Product, on: PricedOn): Predicted {
   const device = asLibrarySees(on.device);
   const n = (extent: Extent) => lengthOf(extent, { M: on.tokens });
   const [rows, cols] = [n(work.rows), n(work.cols)];
-  const problem = { rows, cols, inner: work.segments.reduce((sum, one) => sum + n(one.inner), 0) };
+  const inner = work.segments.reduce((sum, one) => sum + n(one.inner), 0);
   const type = arithmeticOf(work);
-  const dtype = work.rounding ? 'tf32' : type;
   const least = roofline(productWork(work, LIBRARY, { M: on.tokens }), type, device);
+  const { multiprocessors: units, launchSeconds, bytesPerSecond } = device;
+  if (!units) return least;
+  const dtype = work.rounding ? 'tf32' : type;
   const times = device.tiles.flatMap(({ family, schedule, bucket, ...row }) => {
-    if (family !== 'gemm' || row.dtype !== dtype || onRequest(schedule) || !inBucket(bucket, problem))
-      return [];
-    const blocks = Math.ceil(rows / schedule.BM) * Math.ceil(cols / schedule.BN);
-    const parts = Math.max(1, Math.floor((device.multiprocessors ?? 1) / blocks));
-    const pace = { rate: rateOf(type, device), onward: true, results: 'free' } as const;
-    return [busiest({ ...work, parts }, schedule, { ...on, device }, pace)];
+    if (family !== 'gemm' || row.dtype !== dtype || onRequest(schedule)) return [];
+    if (!inBucket(bucket, { rows, cols, inner })) return [];
+    const { BM, BN } = schedule;
+    const [down, across] = [Math.ceil(rows / BM), Math.ceil(cols / BN)];
+    const most = Math.max(1, Math.floor(units / (down * across)));
+    return [...new Set([1, most])].map((parts) => {
+      const blocks = blocksOfBusiest(down, across * parts, false, units);
+      const multiply = (blocks * 2 * BM * BN * (inner / parts) * units) / rateOf(type, device);
+      const leave = (resultBytes(work, schedule, on) * units) / bytesPerSecond;
+      const brought = (least.bytes * blocks * units) / (down * across * parts * SHARE * bytesPerSecond);
+      const adding = parts > 1 ? launchSeconds + (8 * parts * rows * cols) / bytesPerSecond : 0;
+      return Math.max(least.seconds, launchSeconds + Math.max(multiply + leave, brought)) + adding;
+    });
   });
-  return { ...least, seconds: Math.max(least.seconds, times.length > 0 ? Math.min(...times) : 0) };
+  return times.length === 0 ? least : { ...least, seconds: Math.min(...times) };
 }
 
 /** FLOP per second of what a schedule multiplies with: warpgroups, matrix units of a warp, or lanes. */
@@ -93,37 +94,51 @@ function rateUnder(work: Product, schedule: TileSchedule, device: DeviceProfile)
 
 /**
  * Seconds until the multiprocessor that has the most blocks of a product is through: of its steps, each of which brings a tile of both operands
- * and multiplies them, and of the pauses between tiles of results. 0 where multiprocessors are not counted.
+ * and multiplies them, and of the pauses between tiles of results; or until memory has brought it all that.
  */
-function busiest(work: Product, schedule: TileSchedule, on: PricedOn, pace: Pace): number {
+function busiest(work: Product, schedule: TileSchedule, on: PricedOn, units: number): number {
   const { device, tokens } = on;
-  const { multiprocessors: units, launchSeconds, bytesPerSecond } = device;
-  if (!units) return 0;
+  const { launchSeconds, bytesPerSecond } = device;
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
   const { BM, BN, BK, TN, stages, subgroups, gemv } = schedule;
-  const [rows, cols] = [n(work.rows), n(work.cols)];
-  const [down, across] = [Math.ceil(rows / BM), work.chain ? 1 : Math.ceil(cols / BN)];
+  const [down, across] = [Math.ceil(n(work.rows) / BM), work.chain ? 1 : Math.ceil(n(work.cols) / BN)];
   const blocks = blocksOfBusiest(down, across * work.parts, schedule.pairs === true, units);
-  const whole = pace.onward ? SHORT_STEP : BK;
+  const grouped = ofWarpgroups(schedule);
+  const whole = grouped ? SHORT_STEP : BK;
   const inner = work.segments.reduce((sum, one) => sum + Math.ceil(n(one.inner) / whole) * whole, 0);
   // lanes of a subgroup take some columns of a tile after another
   const width = subgroups ? TN : BN;
   const steps = ((inner / BK / work.parts) * BN) / width;
 
-  const busy = busySeconds(work, { ...schedule, BN: width }, on, steps, down * across, pace);
+  const busy = busySeconds(work, { ...schedule, BN: width }, on, units, steps, down * across);
   const beside = Math.min(blocks, roomFor(work, schedule, device));
   // without a ring a block loads, and then multiplies, but where nothing makes its threads wait for each other
   const ring = stages > 1 ? LOAD / (stages - 1) : LOAD + busy;
   const load = subgroups || gemv ? LOAD / UNROLLED : ring;
   const step = Math.max(busy, load / beside);
 
-  // a block that is alone fills its ring, and is rid of its results, while nothing multiplies; the last results always leave
-  const bytes = Math.min(BM, rows) * Math.min(BN, cols) * ELEMENT_BYTES[work.out.dtype];
+  // A block that is alone fills its ring, and is rid of its results, while nothing multiplies. One of warpgroups loads what its next tile
+  // needs meanwhile; results that the copy engine takes only have to pass to shared memory. The last ones always leave.
+  const bytes = resultBytes(work, schedule, on);
   const leave = (bytes * units) / bytesPerSecond;
   const alone = beside === 1;
-  const fills = alone && !pace.onward ? (blocks - 1) * LOAD : 0;
-  const pauses = { free: 0, pass: (blocks * bytes) / FROM_CACHE, leave: (blocks - 1) * leave }[pace.results];
-  return launchSeconds + blocks * steps * step + fills + (alone ? pauses : 0) + leave;
+  const fills = alone && !grouped ? (blocks - 1) * LOAD : 0;
+  const sends = grouped && sendsResults(work);
+  const pauses = sends ? (blocks * bytes) / FROM_CACHE : (blocks - 1) * leave;
+  const multiplying = blocks * steps * step + fills + (alone ? pauses : 0) + leave;
+
+  const own = (productWork(work, schedule, { M: tokens }).bytes * blocks) / (down * across * work.parts);
+  return launchSeconds + Math.max(multiplying, (own * units) / (SHARE * bytesPerSecond));
+}
+
+/** Bytes of the results of a tile. */
+function resultBytes(
+  { rows, cols, out }: Product,
+  { BM, BN }: Pick<TileSchedule, 'BM' | 'BN'>,
+  { tokens }: PricedOn,
+): number {
+  const n = (extent: Extent) => lengthOf(extent, { M: tokens });
+  return Math.min(BM, n(rows)) * Math.min(BN, n(cols)) * ELEMENT_BYTES[out.dtype];
 }
 
 /** Seconds in which a multiprocessor takes a tile of both operands from the cache and multiplies it: one of the `steps` of a block, which makes one of `tiles`. */
@@ -131,18 +146,17 @@ function busySeconds(
   work: Product,
   schedule: TileSchedule,
   { device, tokens }: PricedOn,
+  units: number,
   steps: number,
   tiles: number,
-  { rate }: Pace,
 ): number {
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
   const { BM, BN, BK, warps } = schedule;
-  const units = device.multiprocessors!;
   const { segments, parts } = work;
   const products = segments.reduce((sum, one) => sum + 2 * n(work.rows) * n(work.cols) * n(one.inner), 0);
   // what is widened or chained
   const more = (productWork(work, schedule, { M: tokens }).flops - products) / (tiles * parts * steps);
-  const multiply = ((2 * BM * BN * BK + more) * units) / rate;
+  const multiply = ((2 * BM * BN * BK + more) * units) / rateUnder(work, schedule, device);
   // for a column of the packed operands
   const instructions = segments.reduce((sum, { b, inner: length }) => {
     const { packed } = b.matrix;
