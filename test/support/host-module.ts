@@ -60,6 +60,7 @@ export function diagnosticsOf(files: Readonly<Record<string, string>>): Readonly
       moduleResolution: ModuleResolutionKind.NodeNext,
       lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'],
       types: [],
+      skipDefaultLibCheck: true,
     },
   });
   project.createSourceFile('/package.json', '{ "type": "module" }');
