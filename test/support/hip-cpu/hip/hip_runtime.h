@@ -1,7 +1,6 @@
 // HIP's names for what the headers of ../cuda-cpu do. A launch names its kernel by an address alone: the kernels are made known before.
 #pragma once
 #include <cuda_runtime.h>
-#include <functional>
 #include <map>
 #include <utility>
 
@@ -35,11 +34,13 @@ static inline hipError_t hipStreamGetCaptureInfo(hipStream_t stream, hipStreamCa
 }
 static inline const char *hipGetErrorString(hipError_t error) { return cudaGetErrorString(error); }
 
-static std::map<const void *, std::function<hipError_t(const cudaLaunchConfig_t &, void **)>> shim_kernels;
+// how each kernel is launched with what its parameters point to
+static std::map<const void *, hipError_t (*)(const void *kernel, const cudaLaunchConfig_t &, void **)> shim_kernels;
 template <class... Parameters, size_t... Index>
 static void shim_known(void (*kernel)(Parameters...), std::index_sequence<Index...>) {
-  shim_kernels[reinterpret_cast<const void *>(kernel)] = [=](const cudaLaunchConfig_t &config, void **given) {
-    return cudaLaunchKernelEx(&config, kernel, *static_cast<Parameters *>(given[Index])...);
+  shim_kernels[reinterpret_cast<const void *>(kernel)] = [](const void *own, const cudaLaunchConfig_t &config, void **given) {
+    const auto called = reinterpret_cast<void (*)(Parameters...)>(const_cast<void *>(own));
+    return cudaLaunchKernelEx(&config, called, *static_cast<Parameters *>(given[Index])...);
   };
 }
 template <class... Parameters>
@@ -54,5 +55,5 @@ static inline hipError_t hipLaunchKernel(const void *kernel, dim3 grid, dim3 blo
   config.blockDim = block;
   config.dynamicSmemBytes = bytes;
   config.stream = stream;
-  return found->second(config, given);
+  return found->second(kernel, config, given);
 }
