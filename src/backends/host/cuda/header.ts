@@ -1,13 +1,10 @@
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { runtimeText } from '../../runtime-text.js';
-import { gridFor, keptOf, type kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
+import { gridFor, keptOf, type kernelsOf, regionRow, rowBlockOf, rowsReached } from '../shared/tables.js';
 import { ADAPTERS_H } from './generated/runtime.js';
 import { propertiesOf } from './properties.js';
 import { stepHeader } from './step.js';
-
-/** Blocks along the second and third axis of a grid. */
-const MOST_BLOCKS = 65535;
 
 /** adapters.h of a lowered plan. */
 export function libraryHeader(
@@ -66,9 +63,7 @@ const plain = (text: string): string => text.replaceAll('*/', '* /');
 
 /** Rows that the second axis of every grid reaches, and whose elements 32 bits count. */
 function mostTokens(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): number {
-  const per = [...kernels.values()].flatMap(({ launch }) =>
-    gridFor(launch, plan.tokens).flatMap((extent) => (typeof extent === 'number' ? [] : [extent.per])),
-  );
+  const grids = [...kernels.values()].map(({ launch }) => gridFor(launch, plan.tokens));
   const widths = plan.buffers.flatMap(({ shape }) => (shape[0] === 'M' ? [Number(shape[1] ?? 1)] : []));
-  return Math.min(MOST_BLOCKS * Math.min(...per), Math.floor((2 ** 32 - 1) / Math.max(...widths)));
+  return Math.min(rowsReached(grids), Math.floor((2 ** 32 - 1) / Math.max(...widths)));
 }

@@ -15,6 +15,7 @@ import { indented, inPairs, queueText, ringText, SM90A } from '../cuda/launch-te
 import { allowText, cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { requireSound } from '../shared/kernels.js';
+import { rowsReached } from '../shared/tables.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
 import {
@@ -77,6 +78,7 @@ export function operatorFiles({ plan, least, kinds, steps, gradients }: Operator
   const kernels = launches.map(({ kernel }) => kernel);
   const early = launches.some((launch) => launch.early);
   const grouped = launches.flatMap(({ twin }) => (twin ? [twin.kernel] : []));
+  const grids = launches.flatMap(({ grid, twin }) => (twin ? [grid, twin.grid] : [grid]));
   requireSound(kernels, least);
   requireSound(grouped, plan.device);
   const warpgroups = grouped.length > 0;
@@ -130,6 +132,7 @@ export function operatorFiles({ plan, least, kinds, steps, gradients }: Operator
       queue: queueText({ hip: false, warpgroups, early, pairs: inPairs(grouped) }),
       product_types: productTypes(plan),
       blas: blasText(),
+      most_rows: [`static constexpr int64_t MOST_ROWS = ${rowsReached(grids)};`],
       most_maps: [`  Map map[${Math.max(...grouped.map(({ maps }) => maps?.length ?? 0))}];`],
       prototypes: [
         ...kernels.map(cudaPrototype),

@@ -147,6 +147,14 @@ export const rowFactorsOf = ({ buffers }: KernelPlan): readonly RowFactor[] =>
     return tensors.map((tensor, nth) => ({ tensor, buffer: name, nth, line: Number(shape[1]), ...rest }));
   });
 
+/** Blocks along the second and third axis of a grid. */
+const MOST_BLOCKS = 65535;
+
+/** Rows that the second axis of every grid reaches. */
+export const rowsReached = (grids: readonly (readonly GridExtent[])[]): number =>
+  MOST_BLOCKS *
+  Math.min(...grids.flat().flatMap((extent) => (typeof extent === 'number' ? [] : [extent.per])));
+
 /**
  * Number of rows in a block, all of one adapter: a multiple of every tile, since a workgroup must not have rows of two
  * adapters.

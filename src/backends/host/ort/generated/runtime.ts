@@ -463,11 +463,12 @@ static OrtStatus *unknown(const Ort &ort, const std::string &op, const std::vect
                                       " and the scale " + std::to_string(scale) + "; this library was written for another model");
 }
 
-// the kernels count elements with 32 bits
+#insert most_rows
+// the kernels count elements with 32 bits, and a grid has 65,535 blocks along the rows
 static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind, const std::vector<int64_t> &x, int64_t *rows) {
   *rows = 1;
   for (size_t i = 0; i + 1 < x.size(); i++) *rows *= x[i];
-  if (*rows * (kind.in > kind.out ? kind.in : kind.out) <= 0xffffffffLL) return nullptr;
+  if (*rows <= MOST_ROWS && *rows * (kind.in > kind.out ? kind.in : kind.out) <= 0xffffffffLL) return nullptr;
   return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + std::to_string(*rows) + " rows are too many at once");
 }
 
