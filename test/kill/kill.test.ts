@@ -20,7 +20,7 @@ const MORE = [
   // twenty kills of it before a release
   ...(WHOLE ? Array<string>(5).fill('build') : []),
 ];
-const KILLS = EVERYTHING ? 3 : 2;
+const KILLS = WHOLE ? 3 : 2;
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-kill-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
