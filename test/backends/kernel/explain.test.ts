@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loweringFor } from '../../../src/backends/host/cuda/lower.js';
 import { loweredBy } from '../../../src/backends/host/shared/lower.js';
-import { wgslLowering } from '../../../src/backends/host/webgpu/lower.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type PlanOptions } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
@@ -11,6 +9,7 @@ import { siText, timeText } from '../../../src/backends/kernel/plan/unit-text.js
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
+import { loweringOf } from '../../support/lowerings.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');
 const h100 = profile('h100', 'cuda');
@@ -81,10 +80,7 @@ const CASES: readonly (readonly [
 /** The plan as the command line has it: forms are compared by what is emitted, and that is what is shown. */
 function emitted(sketch: (typeof CASES)[number][1], options: PlanOptions): KernelPlan {
   const { device, tokens, adapters = 1 } = options;
-  const make = () =>
-    device.api === 'cuda'
-      ? loweringFor({ device, tokens, adapters }, [device.target])
-      : wgslLowering({ device, tokens, adapters });
+  const make = () => loweringOf({ device, tokens, adapters });
   const priced = make();
   const plan = choose(contractionOf({ factors: 3, ...sketch }), {
     ...options,

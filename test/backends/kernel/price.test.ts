@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { loweringFor } from '../../../src/backends/host/cuda/lower.js';
-import { hipLowering } from '../../../src/backends/host/hip/lower.js';
 import { loweredBy } from '../../../src/backends/host/shared/lower.js';
 import { launchesOf } from '../../../src/backends/host/shared/tables.js';
-import { wgslLowering } from '../../../src/backends/host/webgpu/lower.js';
 import type {
-  DeviceProfile,
   KernelDtype,
   Launch,
   MatrixRef,
@@ -20,6 +16,7 @@ import { priced, priceOf, total } from '../../../src/backends/kernel/plan/price.
 import { libraryPrice } from '../../../src/backends/kernel/plan/product-price.js';
 import { contractionOf } from '../../support/contraction.js';
 import { DEVICES, profile } from '../../support/devices.js';
+import { loweringOf } from '../../support/lowerings.js';
 
 const h100 = profile('h100', 'cuda');
 const h200 = profile('h200', 'cuda');
@@ -161,19 +158,13 @@ test("CUDA cores took 116 us for a layer of 32 rows on it, where the device's ra
   expect(roofline({ flops: 1.08e9, bytes: 34e6 }, 'bf16', h200).seconds).toBeLessThan(10e-6);
 });
 
-const lowered = (device: DeviceProfile, tokens: number) => {
-  const planned = { device, tokens, adapters: 1 };
-  if (device.api === 'webgpu') return wgslLowering(planned);
-  return device.api === 'hip' ? hipLowering(planned) : loweringFor(planned, [device.target]);
-};
-
 test('no launch of any plan is predicted to take less than the least time, and figures are those of its schedule', () => {
   const least = DEVICES.flatMap((device) =>
     [1, 70, 3000].flatMap((tokens) => {
       const dtype = device.flops.bf16 ? 'bf16' : 'f32';
       const layers = contractionOf({ factors: 3, in: 264, out: 136, rank: 5, inputs: [['q', 'k'], ['o']] });
       const plan = choose(layers, { device, tokens, dtype, purpose: 'train' });
-      return launchesOf(loweredBy(lowered(device, tokens), plan)).flatMap((launch) => {
+      return launchesOf(loweredBy(loweringOf({ device, tokens, adapters: 1 }), plan)).flatMap((launch) => {
         const { work, predicted, name, family } = launch;
         if (family === 'blas') return [];
         const type = work.kind === 'product' ? arithmeticOf(work) : 'f32';
@@ -189,7 +180,7 @@ test('no launch of any plan is predicted to take less than the least time, and f
 
 describe('what is emitted', () => {
   const of = (work: Product, schedule: TileSchedule, tokens: number) =>
-    loweringFor({ device: h100, tokens, adapters: 1 }, ['sm_90a']).of(
+    loweringOf({ device: h100, tokens, adapters: 1 }).of(
       priced(launched(work, schedule), { device: h100, tokens }),
     );
 

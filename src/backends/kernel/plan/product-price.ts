@@ -8,6 +8,7 @@ import {
   productWork,
   rateOf,
   roofline,
+  type Work,
 } from './cost.js';
 import { inBucket, invocations, LIBRARY, onRequest, workgroupBytes } from './schedule.js';
 import { ofWarpgroups, sendsResults } from './warpgroup-schedule.js';
@@ -44,10 +45,11 @@ export const UNPACKING = { whole: 10, codes: 14 } as const;
 
 /** Price of a product under the schedule of its kernel. Without a count of multiprocessors it is the least time. */
 export function productPrice(work: Product, schedule: TileSchedule, on: PricedOn): Predicted {
-  const least = roofline(productWork(work, schedule, { M: on.tokens }), arithmeticOf(work), on.device);
+  const counted = productWork(work, schedule, { M: on.tokens });
+  const least = roofline(counted, arithmeticOf(work), on.device);
   const { multiprocessors: units } = on.device;
   if (!units) return least;
-  return { ...least, seconds: Math.max(least.seconds, busiest(work, schedule, on, units)) };
+  return { ...least, seconds: Math.max(least.seconds, busiest(work, schedule, on, units, counted)) };
 }
 
 /**
@@ -96,7 +98,7 @@ function rateUnder(work: Product, schedule: TileSchedule, device: DeviceProfile)
  * Seconds until the multiprocessor that has the most blocks of a product is through: of its steps, each of which brings a tile of both operands
  * and multiplies them, and of the pauses between tiles of results; or until memory has brought it all that.
  */
-function busiest(work: Product, schedule: TileSchedule, on: PricedOn, units: number): number {
+function busiest(work: Product, schedule: TileSchedule, on: PricedOn, units: number, counted: Work): number {
   const { device, tokens } = on;
   const { launchSeconds, bytesPerSecond } = device;
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
@@ -110,7 +112,13 @@ function busiest(work: Product, schedule: TileSchedule, on: PricedOn, units: num
   const width = subgroups ? TN : BN;
   const steps = ((inner / BK / work.parts) * BN) / width;
 
-  const busy = busySeconds(work, { ...schedule, BN: width }, on, units, steps, down * across);
+  // what is widened or chained besides the products
+  const products = work.segments.reduce(
+    (sum, one) => sum + 2 * n(work.rows) * n(work.cols) * n(one.inner),
+    0,
+  );
+  const more = (counted.flops - products) / (down * across * work.parts * steps);
+  const busy = busySeconds(work, { ...schedule, BN: width }, on, units, steps, more);
   const beside = Math.min(blocks, roomFor(work, schedule, device));
   // without a ring a block loads, and then multiplies, but where nothing makes its threads wait for each other
   const ring = stages > 1 ? LOAD / (stages - 1) : LOAD + busy;
@@ -127,7 +135,7 @@ function busiest(work: Product, schedule: TileSchedule, on: PricedOn, units: num
   const pauses = sends ? (blocks * bytes) / FROM_CACHE : (blocks - 1) * leave;
   const multiplying = blocks * steps * step + fills + (alone ? pauses : 0) + leave;
 
-  const own = (productWork(work, schedule, { M: tokens }).bytes * blocks) / (down * across * work.parts);
+  const own = (counted.bytes * blocks) / (down * across * work.parts);
   return launchSeconds + Math.max(multiplying, (own * units) / (SHARE * bytesPerSecond));
 }
 
@@ -141,21 +149,18 @@ function resultBytes(
   return Math.min(BM, n(rows)) * Math.min(BN, n(cols)) * ELEMENT_BYTES[out.dtype];
 }
 
-/** Seconds in which a multiprocessor takes a tile of both operands from the cache and multiplies it: one of the `steps` of a block, which makes one of `tiles`. */
+/** Seconds in which a multiprocessor takes a tile of both operands from the cache and multiplies it: one of the `steps` of a block, in which it has `more` FLOP to do. */
 function busySeconds(
   work: Product,
   schedule: TileSchedule,
   { device, tokens }: PricedOn,
   units: number,
   steps: number,
-  tiles: number,
+  more: number,
 ): number {
   const n = (extent: Extent) => lengthOf(extent, { M: tokens });
   const { BM, BN, BK, warps } = schedule;
   const { segments, parts } = work;
-  const products = segments.reduce((sum, one) => sum + 2 * n(work.rows) * n(work.cols) * n(one.inner), 0);
-  // what is widened or chained
-  const more = (productWork(work, schedule, { M: tokens }).flops - products) / (tiles * parts * steps);
   const multiply = ((2 * BM * BN * BK + more) * units) / rateUnder(work, schedule, device);
   // for a column of the packed operands
   const instructions = segments.reduce((sum, { b, inner: length }) => {
